@@ -1,0 +1,3 @@
+"""PeerStream: dial any Ethereum address without telling anyone where you are."""
+
+__version__ = "0.1.0"
