@@ -1,0 +1,62 @@
+"""What one neighbour may do to us (SPEC 4.9)."""
+
+from dataclasses import dataclass
+
+from peerstream.node.protocol.circuit.errors import BadSetupsError
+from peerstream.node.protocol.circuit.token_bucket import TokenBucket
+
+BAD_SETUPS_MAX = 3  # an honest client may meet a key change once; not three times
+BAD_SETUPS_SECONDS = 10.0
+CLIENT_CIRCUITS_MAX = 64
+RELAY_CIRCUITS_MAX = 16_384  # what one relay sends through another: all its clients' circuits
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLimits:
+    """Limits of one link.
+
+    `circuits_max`: circuits that the neighbour may have open here. `setups_per_second` and
+    `setups_burst`: SETUPs it may send. `closes_on_bad_setups`: whether three bad SETUPs in ten
+    seconds end the link; not for relays, which pass on what their clients made.
+    """
+
+    circuits_max: int
+    setups_per_second: float
+    setups_burst: float
+    closes_on_bad_setups: bool
+    real_time_bytes_per_second: float = 1_000_000.0
+    real_time_burst: float = 131_072.0
+
+    @classmethod
+    def for_client(cls) -> "LinkLimits":
+        """Return those of a neighbour that is no relay we know."""
+        return cls(CLIENT_CIRCUITS_MAX, 10.0, 40.0, closes_on_bad_setups=True)
+
+    @classmethod
+    def for_relay(cls) -> "LinkLimits":
+        """Return those of a neighbour that proved to be a relay of our set."""
+        return cls(RELAY_CIRCUITS_MAX, 1_000.0, 4_000.0, closes_on_bad_setups=False)
+
+
+class SetupAdmission:
+    """Counts one neighbour's SETUPs, good and bad."""
+
+    __slots__ = ("_bad", "_bucket", "_limits")
+
+    def __init__(self, limits: LinkLimits, now: float) -> None:
+        self._limits = limits
+        self._bucket = TokenBucket(limits.setups_per_second, limits.setups_burst, now)
+        self._bad: list[float] = []
+
+    def admits(self, now: float, open_circuits: int) -> bool:
+        """Whether one more SETUP may be looked at."""
+        return open_circuits < self._limits.circuits_max and self._bucket.take(now)
+
+    def bad_setup(self, now: float) -> None:
+        """Count one that did not open; BadSetupsError when it was one too many."""
+        if not self._limits.closes_on_bad_setups:
+            return
+        self._bad = [at for at in self._bad if now - at < BAD_SETUPS_SECONDS]
+        self._bad.append(now)
+        if len(self._bad) >= BAD_SETUPS_MAX:
+            raise BadSetupsError(f"{BAD_SETUPS_MAX} SETUPs in {BAD_SETUPS_SECONDS:.0f} s were bad")

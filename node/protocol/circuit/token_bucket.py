@@ -1,0 +1,28 @@
+"""A rate with a burst (SPEC 4.9)."""
+
+
+class TokenBucket:
+    """`rate` tokens a second, at most `burst` at once; starts full."""
+
+    __slots__ = ("_burst", "_filled_at", "_rate", "_tokens")
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._tokens = burst
+        self._filled_at = now
+
+    def tokens(self, now: float) -> float:
+        """Tokens there are at `now`."""
+        if now > self._filled_at:
+            gained = (now - self._filled_at) * self._rate
+            self._tokens = min(self._burst, self._tokens + gained)
+            self._filled_at = now
+        return self._tokens
+
+    def take(self, now: float, amount: float = 1.0) -> bool:
+        """Take `amount` tokens if there are so many."""
+        if self.tokens(now) < amount:
+            return False
+        self._tokens -= amount
+        return True
