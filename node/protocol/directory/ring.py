@@ -1,0 +1,84 @@
+"""Which relays store what: a ring of one hop over the whole relay set (SPEC 6.7).
+
+Ring(p) is the relay set of the epoch in which period p starts, and stays for the period. Its seed
+becomes known only when nobody can enter that set any more, so no relay can choose its place next
+to somebody's records. Everybody knows all members: there is no routing to lead astray.
+"""
+
+import hashlib
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Final
+
+from peerstream.identity.labels import GRANT_INDEX, RING_INDEX, RING_NODE, RING_SEED
+from peerstream.node.protocol.directory.relay_set import RelayView
+
+NO_RANDOMNESS: Final = b""
+
+
+@dataclass(frozen=True, slots=True)
+class RingRules:
+    """replicas: places of a record on the ring; stores: relays after each place that keep it."""
+
+    replicas: int
+    stores: int
+
+
+def ring_seed(network_id: bytes, period: int, randomness: bytes = NO_RANDOMNESS) -> bytes:
+    """Seed of a period's ring, 32 bytes.
+
+    randomness: the 32 bytes of prevrandao of the first block at least six hours before the
+    period; empty where there is no chain, and then places can be computed ahead.
+    """
+    return _digest(RING_SEED, network_id, period.to_bytes(8, "big"), randomness)
+
+
+def grant_index(network_id: bytes, account: bytes, period: int) -> bytes:
+    """Where the grant of an account (20 bytes) that anybody may look up is stored, 32 bytes."""
+    return _digest(GRANT_INDEX, network_id, account, period.to_bytes(8, "big"))
+
+
+def _digest(*parts: bytes) -> bytes:
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+class Ring:
+    """The stores of one period. `relay_ids` are the members; `period` and `seed` name it."""
+
+    def __init__(
+        self, period: int, relay_ids: Iterable[bytes], seed: bytes, rules: RingRules
+    ) -> None:
+        self.period = period
+        self.seed = seed
+        self.rules = rules
+        self._places = sorted((_digest(RING_NODE, key, seed), key) for key in set(relay_ids))
+
+    @classmethod
+    def of_view(cls, view: RelayView, period: int, seed: bytes, rules: RingRules) -> "Ring":
+        """Return the ring of a period that starts in the view's epoch."""
+        return cls(period, (entry.relay_id for entry in view), seed, rules)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def stores(self, key: bytes, replica: int) -> tuple[bytes, ...]:
+        """relay_ids that keep replica 0.. of `key`, nearest first.
+
+        `key` is a blinded key or a grant index, 32 bytes. Fewer than `rules.stores` relays when
+        the ring has no more.
+        """
+        place = _digest(RING_INDEX, key, bytes((replica,)), self.period.to_bytes(8, "big"))
+        start = bisect_left(self._places, (place, b""))
+        around = chain(self._places[start:], self._places[:start])
+        return tuple(relay_id for _, relay_id in islice(around, self.rules.stores))
+
+    def responsible(self, key: bytes) -> tuple[bytes, ...]:
+        """All stores of all replicas, each once, replica 0 first."""
+        replicas = (self.stores(key, replica) for replica in range(self.rules.replicas))
+        return tuple(dict.fromkeys(chain.from_iterable(replicas)))
+
+    def is_responsible(self, relay_id: bytes, key: bytes) -> bool:
+        """Whether that relay keeps `key` in this period."""
+        return relay_id in self.responsible(key)
