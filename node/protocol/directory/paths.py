@@ -64,7 +64,9 @@ class PathChooser:
     def __init__(self, inputs: PathInputs) -> None:
         self._candidates = inputs.candidates
         self._guards = inputs.guards
-        self._unreachable = inputs.unreachable
+        terms = (*inputs.guards.guards, *inputs.guards.live_guards)
+        hidden = {term.relay_id for term in terms} - inputs.candidates.keys()
+        self._unreachable = inputs.unreachable | hidden
         self._excluded = inputs.guards.exclusion()
 
     def path(
@@ -115,10 +117,7 @@ class PathChooser:
             raise LocalProtocolError(f"{len(named)} relays named for {purpose.name}")
 
     def _guard(self, level: int) -> Candidate:
-        relay_id = self._guards.guard(level, self._unreachable)
-        if relay_id not in self._candidates:
-            raise NoSafePathError("the guard has no descriptor for this epoch; fetch the directory")
-        return self._candidates[relay_id]
+        return self._candidates[self._guards.guard(level, self._unreachable)]
 
     def _draw(self, entropy: Entropy) -> Iterator[Candidate]:
         """Relays for an own choice, by weight, without the exclusion set."""

@@ -7,13 +7,13 @@ exclude the relay for it, and are the evidence that its bond is slashed by.
 
 from dataclasses import dataclass
 from enum import IntFlag
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from peerstream.identity.address import Address
+from peerstream.identity import eip712
 from peerstream.identity.errors import IdentityError
-from peerstream.identity.keys import keccak256
 from peerstream.identity.labels import RELAY_DESCRIPTOR
-from peerstream.identity.wallet import verify_wallet_signature
+from peerstream.identity.signer import Signer, TypedData
+from peerstream.identity.wallet import recover
 from peerstream.node.protocol.directory import document
 from peerstream.node.protocol.directory.document import SignedBody, SigningKey
 from peerstream.node.protocol.directory.errors import (
@@ -33,6 +33,10 @@ VERSIONS_MAX: Final = 8
 BANDWIDTH_CLASSES: Final = 3  # the weight counts in full, half, a quarter
 _BODY_FIELDS: Final = 7
 _STATEMENT_SIZE: Final = 65
+STATEMENT: Final = eip712.Struct(
+    "RelayStatement",
+    (("relayId", "bytes32"), ("epoch", "uint64"), ("seq", "uint64"), ("hash", "bytes32")),
+)
 
 
 class Role(IntFlag):
@@ -40,14 +44,6 @@ class Role(IntFlag):
 
     GUARD = 1  # clients may connect to it
     MEETING = 2  # introduction point, rendezvous point
-
-
-class StatementSigner(Protocol):
-    """A secp256k1 key that signs typed data: `identity.signer` has it."""
-
-    def sign_typed_data(self, typed: dict[str, Any], /) -> bytes:
-        """65-byte signature over EIP-712 typed data."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +120,7 @@ class SignedRelayDescriptor:
         key: SigningKey,
         *,
         network_id: bytes,
-        statement_signer: StatementSigner | None,
+        statement_signer: Signer | None,
     ) -> "SignedRelayDescriptor":
         """Sign as the relay, and by its statement key when the registry names one."""
         signed = SignedBody.sign(
@@ -175,9 +171,11 @@ class SignedRelayDescriptor:
             network_id, self.descriptor.relay_id, self.descriptor.epoch, self.hash
         )
         try:
-            verify_wallet_signature(Address(sign_key), digest, self.statement)
+            signer = recover(digest, self.statement)
         except IdentityError as error:
-            raise BadDocumentSignatureError("the statement is not by the relay's key") from error
+            raise BadDocumentSignatureError("the relay's statement is no signature") from error
+        if signer.raw != sign_key:
+            raise BadDocumentSignatureError("the statement is not by the relay's statement key")
 
 
 def require_consistent(known: SignedRelayDescriptor, other: SignedRelayDescriptor) -> None:
@@ -193,55 +191,17 @@ def require_consistent(known: SignedRelayDescriptor, other: SignedRelayDescripto
         )
 
 
-_DOMAIN_FIELDS: Final = (("name", "string"), ("version", "string"), ("salt", "bytes32"))
-_STATEMENT_FIELDS: Final = (
-    ("relayId", "bytes32"),
-    ("epoch", "uint64"),
-    ("seq", "uint64"),
-    ("hash", "bytes32"),
-)
-_DOMAIN_NAME: Final = "PeerStream"
-_DOMAIN_VERSION: Final = "1"
-
-
-def _type_hash(name: str, fields: tuple[tuple[str, str], ...]) -> bytes:
-    inner = ",".join(f"{kind} {field}" for field, kind in fields)
-    return keccak256(f"{name}({inner})".encode())
-
-
-_DOMAIN_PREFIX: Final = b"".join(
-    (
-        _type_hash("EIP712Domain", _DOMAIN_FIELDS),
-        keccak256(_DOMAIN_NAME.encode()),
-        keccak256(_DOMAIN_VERSION.encode()),
-    )
-)
-_STATEMENT_TYPE_HASH: Final = _type_hash("RelayStatement", _STATEMENT_FIELDS)
+def _statement(relay_id: bytes, epoch: int, digest: bytes) -> dict[str, eip712.Atom]:
+    return {"relayId": relay_id, "epoch": epoch, "seq": SEQUENCE, "hash": digest}
 
 
 def statement_typed_data(
     network_id: bytes, relay_id: bytes, epoch: int, digest: bytes
-) -> dict[str, Any]:
-    """EIP-712 form of RelayStatement(relayId, epoch, seq, hash), as a wallet takes it."""
-    return {
-        "types": {
-            "EIP712Domain": [{"name": name, "type": kind} for name, kind in _DOMAIN_FIELDS],
-            "RelayStatement": [{"name": name, "type": kind} for name, kind in _STATEMENT_FIELDS],
-        },
-        "primaryType": "RelayStatement",
-        "domain": {"name": _DOMAIN_NAME, "version": _DOMAIN_VERSION, "salt": network_id},
-        "message": {"relayId": relay_id, "epoch": epoch, "seq": SEQUENCE, "hash": digest},
-    }
+) -> TypedData:
+    """Return RelayStatement(relayId, epoch, seq, hash) in EIP-712 form, as a wallet takes it."""
+    return eip712.typed_data(STATEMENT, network_id, _statement(relay_id, epoch, digest))
 
 
 def statement_digest(network_id: bytes, relay_id: bytes, epoch: int, digest: bytes) -> bytes:
     """Return the 32 bytes that the statement key signs (EIP-712), as the contract does."""
-    domain = keccak256(_DOMAIN_PREFIX + network_id)
-    words = (
-        _STATEMENT_TYPE_HASH,
-        relay_id,
-        epoch.to_bytes(32, "big"),
-        SEQUENCE.to_bytes(32, "big"),
-        digest,
-    )
-    return keccak256(b"\x19\x01" + domain + keccak256(b"".join(words)))
+    return eip712.digest(STATEMENT, network_id, _statement(relay_id, epoch, digest))
