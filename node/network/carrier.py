@@ -1,11 +1,12 @@
 """A link riding on one Yamux stream, without a task in between (SPEC 9.6)."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from peerstream.node.network.wire import Wire
 from peerstream.node.network.yamux_frames import DATA, pack
 from peerstream.node.network.yamux_stream import YamuxStream
+from peerstream.node.protocol.errors import RemoteProtocolError
 
 # One DATA frame with its header fills one Noise message; four cells of class 2 fit.
 BATCH_SIZE = 65_507
@@ -17,23 +18,24 @@ LINK_WINDOW = 16_777_216
 class LinkPort(Protocol):
     """What the data plane needs of a link; the sans-IO machine and test doubles offer it."""
 
-    on_output: Callable[["LinkPort"], None] | None
-
-    @property
-    def has_output(self) -> bool:
-        """Whether data_to_send would return anything."""
-        ...
+    on_output: Callable[[Any], None]
+    failure: RemoteProtocolError | None
+    closed: bool
 
     def receive_data(self, data: bytes | memoryview, now: float) -> None:
-        """Bytes from the neighbour, cut anywhere. Raises RemoteProtocolError."""
+        """Take bytes from the neighbour, cut anywhere. Raises RemoteProtocolError."""
         ...
 
     def data_to_send(self, budget: int) -> list[bytes | memoryview]:
-        """About ``budget`` bytes in pieces that are valid until the next call."""
+        """Take up to ``budget`` bytes, in pieces that are valid until the next call."""
         ...
 
     def tick(self, now: float) -> None:
-        """Timers."""
+        """Look at the clock (seconds); sets ``failure`` when the neighbour is gone."""
+        ...
+
+    def close(self) -> None:
+        """End the circuits of the link; it has no connection any more."""
         ...
 
 
@@ -44,7 +46,7 @@ class LinkCarrier:
         self.link = link
         self.stream = stream
         self._consumed = 0
-        self._backlog = b""
+        self._backlog: bytes = b""
 
     def opening_grant(self) -> int:
         """How much to add to the peer's window at the takeover."""
@@ -62,25 +64,20 @@ class LinkCarrier:
         self.stream.receive_window += grant
         return grant
 
-    @property
-    def has_output(self) -> bool:
-        """Whether there is something to send and window for it."""
-        return self.stream.send_window > 0 and bool(self._backlog or self.link.has_output)
-
-    def send_some(self, wire: Wire) -> None:
-        """One batch into one frame and one send. Call while ``has_output``."""
-        if self._backlog:
-            parts: list[bytes | memoryview] = [self._backlog]
-        else:
-            parts = self.link.data_to_send(BATCH_SIZE)
-        size, window = sum(map(len, parts)), self.stream.send_window
-        if size <= window:
-            self._backlog = b""
-            frame = b"".join((pack(DATA, 0, self.stream.stream_id, size), *parts))
-        else:
+    def send_some(self, wire: Wire) -> bool:
+        """Send one batch as one frame; False when there is nothing, or no window, to send."""
+        window = self.stream.send_window
+        if not window:
+            return False
+        parts = [self._backlog] if self._backlog else self.link.data_to_send(BATCH_SIZE)
+        size = sum(map(len, parts))
+        if not size:
+            return False
+        if size > window:
             blob = b"".join(parts)
-            size, self._backlog = window, blob[window:]
-            frame = pack(DATA, 0, self.stream.stream_id, size) + blob[:size]
-        if size:
-            self.stream.send_window -= size
-            wire.send(frame)
+            parts, self._backlog, size = [blob[:window]], blob[window:], window
+        else:
+            self._backlog = b""
+        self.stream.send_window -= size
+        wire.send(b"".join((pack(DATA, 0, self.stream.stream_id, size), *parts)))
+        return True

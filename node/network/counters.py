@@ -27,7 +27,7 @@ class Counters:
         self.count(type(error).__name__)
 
     def count_bug(self, error: BaseException) -> None:
-        """An error that no peer should be able to cause: logged each time, with its traceback."""
+        """Log an error that no peer should be able to cause, each time and with its traceback."""
         self._counts["bug"] += 1
         _log.error("network.bug", error=type(error).__name__, exc_info=error)
 

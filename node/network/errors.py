@@ -40,7 +40,7 @@ class ProtocolRefusedError(DialError):
 
 
 class ClosedError(NetworkError):
-    """This host or connection has been closed; nothing can be sent on it."""
+    """The host or connection has been closed by us; nothing can be sent on it."""
 
 
 class RequestFailedError(NetworkError):

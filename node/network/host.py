@@ -233,7 +233,7 @@ class Host:
         return self._admit is None or await self._admit(relay_id, protocol)
 
     async def dial(self, relay_id: bytes, addresses: Sequence[Multiaddr]) -> SwarmConn:
-        """A new connection to this relay, over the first address that works.
+        """Connect to this relay over the first address that works.
 
         Not ``host.connect``, which always takes 250 ms and remembers failures for a minute.
 
@@ -260,7 +260,7 @@ class Host:
             raise HandshakeFailedError("the handshake failed") from error
 
     async def open_stream(self, connection: SwarmConn, protocol: str) -> INetStream:
-        """A stream on this connection, with its protocol agreed.
+        """Open a stream on this connection and agree on its protocol.
 
         Raises:
             ProtocolRefusedError: the other side does not serve it.

@@ -95,7 +95,7 @@ class Opener:
         self._number = number
 
     def open(self, message: bytes | memoryview) -> bytes:
-        """The plaintext of one message without its length.
+        """Return the plaintext of one message, which comes without its length.
 
         Raises:
             NoiseMessageError: it does not authenticate.
@@ -217,7 +217,7 @@ class NoiseTransport(StockTransport):  # type: ignore[misc]  # libp2p is untyped
         self._protocol = protocol
 
     def get_pattern(self) -> PatternXX:
-        """The XX pattern; under our own id with AES-GCM in its name, so that all keys differ."""
+        """Return the XX pattern; our own id has AES-GCM in its name, so all keys differ."""
         pattern = PatternXX(self.local_peer, self.libp2p_privkey, self.noise_privkey)
         if self._protocol == NOISE_AESGCM:
             pattern.protocol_name = SUITE_AESGCM

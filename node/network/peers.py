@@ -13,7 +13,7 @@ _PREFIX = bytes.fromhex("002408011220")
 
 
 def peer_id_of(relay_id: bytes) -> ID:
-    """The libp2p PeerID of a relay id of 32 bytes.
+    """Return the libp2p PeerID of a relay id of 32 bytes.
 
     Raises:
         ValueError: the id has another size.
@@ -25,7 +25,7 @@ def peer_id_of(relay_id: bytes) -> ID:
 
 
 def relay_id_of(peer_id: ID) -> bytes:
-    """The 32-byte relay id inside a PeerID.
+    """Return the 32-byte relay id inside a PeerID.
 
     Raises:
         NegotiationError: the key is none of Ed25519, which no node of ours has.
@@ -38,7 +38,7 @@ def relay_id_of(peer_id: ID) -> bytes:
 
 
 def host_key(seed: bytes) -> KeyPair:
-    """The libp2p key pair of a 32-byte Ed25519 seed.
+    """Return the libp2p key pair of a 32-byte Ed25519 seed.
 
     Raises:
         ValueError: the seed has another size.
@@ -51,7 +51,7 @@ def host_key(seed: bytes) -> KeyPair:
 
 
 def relay_id_of_key(key: KeyPair) -> bytes:
-    """The relay id (32 bytes) of a host key pair."""
+    """Return the relay id (32 bytes) of a host key pair."""
     public: Ed25519PublicKey = key.public_key
     raw: bytes = public.to_bytes()
     return raw

@@ -1,14 +1,16 @@
 """What the connections of one process have in common: memory, budgets, the flush (SPEC 9.6)."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import trio
 
 from peerstream.node.network.counters import Counters
 from peerstream.node.network.errors import FloodError
 from peerstream.node.network.wire import Buffers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class MuxerLimits:
     buffered: int = 67_108_864  # received and unread, over all connections
     keepalive_s: float = 15.0
     ping_timeout_s: float = 10.0
+    idle_s: float = 30.0  # without a stream and without a link
 
 
 class RateLimit:
@@ -97,7 +100,7 @@ class Batch:
         self._waiting = trio.lowlevel.ParkingLot()
 
     def mark(self, connection: Flushable) -> None:
-        """This connection has output."""
+        """Note that a connection has output."""
         if not connection.dirty:
             connection.dirty = True
             self._dirty.append(connection)
@@ -105,12 +108,12 @@ class Batch:
                 self._waiting.unpark()
 
     def begin(self) -> None:
-        """A turn begins; the clock is read once for it."""
+        """Begin a turn; the clock is read once for it."""
         self.now = trio.current_time()
         self._in_turn = True
 
     def end(self) -> None:
-        """A turn is over: let the roles see what came of it, then send."""
+        """End a turn: let the roles see what came of it, then send."""
         try:
             for hook in self.hooks:
                 hook(self.now)

@@ -3,9 +3,8 @@
 import ipaddress
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 from libp2p.abc import IListener, ITransport
@@ -21,6 +20,9 @@ from peerstream.node.network.errors import (
     ListenError,
     NoUsableAddressError,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 BACKLOG = 1_024
 IP_BIND_ADDRESS_NO_PORT = 24  # Linux; the socket module names it from Python 3.12 on
@@ -61,7 +63,7 @@ def endpoint(address: Multiaddr) -> tuple[str, int]:
 
 
 def place(host: str) -> str:
-    """What counts as one stranger: the IPv4 address, or the /64 that one IPv6 customer has."""
+    """Return what counts as one stranger: an IPv4 address, or the /64 of one IPv6 customer."""
     address = ipaddress.ip_address(host.partition("%")[0])
     if address.version == 4:
         return str(address)
@@ -111,7 +113,7 @@ class TcpStream(ReadWriteCloser):  # type: ignore[misc]  # libp2p is untyped her
         return self._remote
 
     def detach(self) -> socket.socket:
-        """The non-blocking socket itself; this object no longer closes it."""
+        """Take the non-blocking socket out; this object no longer closes it."""
         sock = socket.socket(fileno=self._stream.socket.detach())
         sock.setblocking(False)
         return sock
@@ -146,16 +148,16 @@ class Gate:
         )
 
     def enter(self, where: str) -> None:
-        """A connection was accepted."""
+        """Count a connection that was accepted."""
         self._open[where] += 1
         self._pending[where] += 1
 
     def upgraded(self, where: str) -> None:
-        """Its handshakes are over, well or badly."""
+        """Note that its handshakes are over, well or badly."""
         self._decrease(self._pending, where)
 
     def leave(self, where: str) -> None:
-        """It is closed."""
+        """Note that it is closed."""
         self._decrease(self._open, where)
 
     @staticmethod
@@ -197,7 +199,7 @@ class Listener(IListener):  # type: ignore[misc]  # libp2p is untyped here
         self.background_nursery.start_soon(self._accept, listener, maddr)
 
     def get_addrs(self) -> tuple[Multiaddr, ...]:
-        """The addresses as bound, with the port that port 0 became."""
+        """Return the addresses as bound, with the port that port 0 became."""
         names = [listener.socket.getsockname()[:2] for listener in self._listeners]
         return tuple(
             Multiaddr(f"/{'ip6' if ':' in host else 'ip4'}/{host}/tcp/{port}")
@@ -247,11 +249,11 @@ class TcpTransport(ITransport):  # type: ignore[misc]  # libp2p is untyped here
         self.gate = Gate(limits)
         self.counters = counters
         self._source_address = source_address
-        self._upgrade: Callable[[RawConnection, Multiaddr], Awaitable[Any]] | None = None
+        self.upgrade: Callable[[RawConnection, Multiaddr], Awaitable[Any]] = _not_running
 
     def set_swarm(self, swarm: Any) -> None:
-        """Called by libp2p when the swarm starts."""
-        self._upgrade = swarm.upgrade_inbound_raw_conn
+        """Take the swarm that upgrades connections; libp2p calls this when it starts."""
+        self.upgrade = swarm.upgrade_inbound_raw_conn
 
     async def dial(self, maddr: Multiaddr) -> RawConnection:
         """Open a TCP connection.
@@ -284,10 +286,8 @@ class TcpTransport(ITransport):  # type: ignore[misc]  # libp2p is untyped here
         """One inbound connection from the accept to its end."""
         pending = True
         try:
-            if self._upgrade is None:
-                raise ListenError("the host does not run")
             raw = RawConnection(TcpStream(stream), initiator=False)
-            connection = await self._upgrade(raw, maddr)
+            connection = await self.upgrade(raw, maddr)
             self.gate.upgraded(where)
             pending = False
             await connection.event_closed.wait()
@@ -301,7 +301,7 @@ class TcpTransport(ITransport):  # type: ignore[misc]  # libp2p is untyped here
             stream.socket.close()
 
     def create_listener(self, handler_function: Any) -> Listener:
-        """A listener that upgrades by itself, see Listener."""
+        """Make a listener that upgrades by itself, see Listener."""
         del handler_function
         return Listener(self)
 
@@ -318,8 +318,12 @@ class TcpTransport(ITransport):  # type: ignore[misc]  # libp2p is untyped here
         return self.can_dial(maddr)
 
     def protocols(self) -> list[str]:
-        """The multiaddr parts that mark our addresses."""
+        """Return the multiaddr parts that mark our addresses."""
         return ["tcp"]
+
+
+async def _not_running(_raw: RawConnection, _maddr: Multiaddr) -> Any:
+    raise ListenError("the host does not run")
 
 
 async def _bound_socket(host: str, port: int) -> trio.socket.SocketType:

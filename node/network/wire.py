@@ -156,7 +156,7 @@ class Wire:
         return unsent
 
     def write_ready(self) -> None:
-        """The kernel takes bytes again: send what is pending, then ``blocked`` is False.
+        """Send what is pending, now that the kernel takes bytes; then ``blocked`` is False.
 
         Raises:
             ConnectionLostError: the connection broke.

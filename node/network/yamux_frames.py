@@ -25,5 +25,5 @@ WINDOW_MAX: Final = 1 << 30  # a sending window is never believed beyond
 
 
 def pack(kind: int, flags: int, stream_id: int, length: int) -> bytes:
-    """A frame header, 12 bytes."""
+    """Return a frame header, 12 bytes."""
     return HEADER.pack(VERSION, kind, flags, stream_id, length)

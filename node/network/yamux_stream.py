@@ -7,7 +7,14 @@ import trio
 from libp2p.abc import IMuxedStream
 from libp2p.stream_muxer.exceptions import MuxedStreamClosed, MuxedStreamEOF, MuxedStreamReset
 
-from peerstream.node.network.yamux_frames import FIN, INITIAL_WINDOW, RST, WINDOW_MAX
+from peerstream.node.network.yamux_frames import (
+    DATA,
+    FIN,
+    INITIAL_WINDOW,
+    RST,
+    WINDOW_MAX,
+    WINDOW_UPDATE,
+)
 
 if TYPE_CHECKING:
     from peerstream.node.network.yamux import Yamux
@@ -40,12 +47,12 @@ class YamuxStream(IMuxedStream):  # type: ignore[misc]  # libp2p is untyped here
         self._wake()
 
     def grant(self, size: int) -> None:
-        """The peer takes that many bytes more."""
+        """Note that the peer takes so many bytes more."""
         self.send_window = min(self.send_window + size, WINDOW_MAX)
         self._wake()
 
     def end(self) -> None:
-        """The peer sends no more."""
+        """Note that the peer sends no more."""
         self.receive_closed = True
         self._wake()
 
@@ -115,7 +122,7 @@ class YamuxStream(IMuxedStream):  # type: ignore[misc]  # libp2p is untyped here
         self._consumed += size
         if self._consumed >= INITIAL_WINDOW // 2 and not self.receive_closed:
             self.receive_window += self._consumed
-            self.muxed_conn.send_grant(self.stream_id, self._consumed)
+            self.muxed_conn.send_frame(WINDOW_UPDATE, 0, self.stream_id, self._consumed)
             self._consumed = 0
 
     async def write(self, data: bytes) -> None:
@@ -139,7 +146,7 @@ class YamuxStream(IMuxedStream):  # type: ignore[misc]  # libp2p is untyped here
             else:
                 size = min(self.send_window, len(view), FRAME_MAX)
                 self.send_window -= size
-                self.muxed_conn.send_data(self.stream_id, view[:size])
+                self.muxed_conn.send_frame(DATA, 0, self.stream_id, size, view[:size])
                 view = view[size:]
         await trio.lowlevel.checkpoint()
 
@@ -147,19 +154,19 @@ class YamuxStream(IMuxedStream):  # type: ignore[misc]  # libp2p is untyped here
         """End our direction (FIN); the peer may still send."""
         if not self.send_closed:
             self.send_closed = True
-            self.muxed_conn.send_flag(self.stream_id, FIN)
+            self.muxed_conn.send_frame(WINDOW_UPDATE, FIN, self.stream_id, 0)
             self.muxed_conn.forget_if_done(self)
         await trio.lowlevel.checkpoint()
 
     async def close_write(self) -> None:
-        """The same as close: Yamux has no other half-close."""
+        """Do the same as close: Yamux has no other half-close."""
         await self.close()
 
     async def reset(self) -> None:
         """Cut both directions (RST)."""
         if not self.was_reset:
             if not self.done:
-                self.muxed_conn.send_flag(self.stream_id, RST)
+                self.muxed_conn.send_frame(WINDOW_UPDATE, RST, self.stream_id, 0)
             self.cut()
             self.muxed_conn.forget_if_done(self)
         await trio.lowlevel.checkpoint()
