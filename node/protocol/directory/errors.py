@@ -1,6 +1,7 @@
 """What can be wrong with a relay, a view, a record or a path (SPEC 6)."""
 
 from peerstream.node.protocol.errors import MalformedError, ProtocolError, RemoteProtocolError
+from peerstream.node.protocol.wire.status import Status
 
 
 class DirectoryError(RemoteProtocolError):
@@ -87,21 +88,38 @@ class TooFewPointsError(DirectoryError):
 class RecordRefusedError(DirectoryError):
     """A store does not take the record; the subclass says why, as does the status sent back."""
 
+    status = Status.BAD_RECORD
+
+
+class InvalidRecordError(RecordRefusedError):
+    """The record is malformed, not signed by its key, or not of this time: publish a correct one.
+
+    If every record is refused, compare the clock and the network file.
+    """
+
 
 class NotResponsibleError(RecordRefusedError):
     """The record belongs to other stores: the sender's ring or period differs from ours."""
+
+    status = Status.NOT_RESPONSIBLE
 
 
 class StaleRevisionError(RecordRefusedError):
     """A newer revision, or another record with this revision, is stored: publish a higher one."""
 
+    status = Status.STALE_REVISION
+
 
 class TooManyUpdatesError(RecordRefusedError):
     """The key published more often in an hour than the network allows: wait."""
 
+    status = Status.LIMIT
+
 
 class StoreFullError(RecordRefusedError):
     """Everything stored lives longer than this record: try the other stores."""
+
+    status = Status.BUSY
 
 
 class RecordNotFoundError(DirectoryError):
