@@ -78,6 +78,10 @@ class CommandError(CircuitBreachError):
     """A command that this hop does not know, or whose body has another shape."""
 
 
+class RegistrationSignatureError(RemoteProtocolError):
+    """Somebody registers an introduction key that it does not hold, or replays a registration."""
+
+
 class CircuitTimeoutError(RemoteProtocolError):
     """No REPLY came in time: some hop is silent. Try another path; count it against the guard."""
 

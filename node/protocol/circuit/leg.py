@@ -119,7 +119,7 @@ class Leg:
 
     def room(self) -> int:
         """How many more cells the owner may push now without waiting behind a full window."""
-        room = min(self.allowed - self.sent, self._base) - len(self.waiting)
+        room = self.allowed - self.sent - len(self.waiting)
         if room > 0:
             return room
         self.starved = True

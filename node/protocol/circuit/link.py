@@ -380,17 +380,18 @@ class Link:
             raise UnknownCircuitError(f"circuit {circuit_id:#x} was never opened")
 
     def _break_circuit(self, leg: Leg, error: CircuitBreachError) -> None:
-        self._count(error)
+        self.count(error)
         self.destroy(leg, error.status)
         leg.handler.leg_closed(leg, error.status)
 
     def _is_own(self, circuit_id: int) -> bool:
         return circuit_id & DIALER_CIRCUITS == self._own_half
 
-    def _count(self, error: RemoteProtocolError) -> None:
+    def count(self, error: RemoteProtocolError) -> None:
+        """Count what others did wrong, by cause."""
         self.breaches[type(error).__name__] += 1
 
     def _fail(self, error: RemoteProtocolError) -> None:
-        self._count(error)
+        self.count(error)
         self.failure = error
         self.close()

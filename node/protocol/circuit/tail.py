@@ -32,7 +32,7 @@ class FrameTail:
         held += view[:position]
         if len(held) < LINK_HEADER_SIZE:
             return None, len(view)
-        circuit_id, kind, flags, length = split_header(held)
+        circuit_id, kind, flags, length = split_header(bytes(held[:LINK_HEADER_SIZE]))
         check_header(circuit_id, kind, flags, length)
         stop = position + LINK_HEADER_SIZE + length - len(held)
         held += view[position:stop]

@@ -17,6 +17,7 @@ class Command(IntEnum):
     ECHO = 12
     PAD_DROP = 32
     CLOSE = 35
+    PEER_LOST_SEEN = 36
     RESULT = 64
     DIR_RECORD = 65
     INTRODUCTION = 66
