@@ -15,9 +15,10 @@ from libp2p.abc import IMuxedConn, INetStream, IRawConnection, ISecureConn, ISec
 from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key_pair
 from libp2p.custom_types import TProtocol
 from libp2p.host.basic_host import BasicHost
-from libp2p.network.config import ConnectionConfig
+from libp2p.network.config import ConnectionConfig, RetryConfig
 from libp2p.network.connection.swarm_connection import SwarmConn
 from libp2p.network.exceptions import SwarmException
+from libp2p.network.stream.exceptions import StreamError
 from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
 from libp2p.peer.peerstore import PeerStore
@@ -132,6 +133,7 @@ class Host:
             store,
             self._upgrader(key),
             transports=[self.transport],
+            retry_config=RetryConfig(max_retries=0),  # the next address or relay is better
             connection_config=ConnectionConfig(
                 max_connections=limit,
                 high_watermark=limit,
@@ -178,20 +180,21 @@ class Host:
                 endpoint(address)
             except NoUsableAddressError as error:
                 raise ListenError("not an address of the form /ip4|ip6/.../tcp/N") from error
-        async with self.libp2p.run(listen_addrs=list(addresses)):
-            await self.swarm.auto_connector.stop()
-            if len(self.swarm.listeners) != len({str(address) for address in addresses}):
-                await self.libp2p.close()
-                raise ListenError("an address is in use or not of this machine")
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self.shared.batch.run)
-                nursery.start_soon(self._tick)
-                try:
+        listening = True
+        async with self.libp2p.run(listen_addrs=list(addresses)), trio.open_nursery() as nursery:
+            try:
+                await self.swarm.auto_connector.stop()
+                listening = len(self.swarm.listeners) == len(set(map(str, addresses)))
+                if listening:
+                    nursery.start_soon(self.shared.batch.run)
+                    nursery.start_soon(self._tick)
                     yield
-                finally:
-                    nursery.cancel_scope.cancel()
-                    with trio.CancelScope(shield=True):
-                        await self.libp2p.close()
+            finally:
+                nursery.cancel_scope.cancel()
+                with trio.CancelScope(shield=True):
+                    await self.libp2p.close()
+        if not listening:  # raised here, where no nursery wraps it
+            raise ListenError("an address is in use or not of this machine")
 
     async def _tick(self) -> None:
         while True:
@@ -279,6 +282,10 @@ class Host:
             raise
         except trio.TooSlowError as error:
             raise DialTimeoutError("no answer to the protocol") from error
+        except StreamError as error:
+            if connection.is_closed:
+                raise HandshakeFailedError("the connection ended") from error
+            raise ProtocolRefusedError("the peer cut the stream at once") from error
         except Exception as error:  # libp2p lets anything out: the bytes are a stranger's
             raise HandshakeFailedError("the stream could not be opened") from error
         stream.set_protocol(TProtocol(protocol))
