@@ -86,9 +86,7 @@ def next_generation(key: bytes) -> bytes:
     return expand(key, labels.SESSION_RATCHET)
 
 
-def switched_key(
-    key: bytes, shared: bytes, rekey: int, path: int, direction: Direction
-) -> bytes:
+def switched_key(key: bytes, shared: bytes, rekey: int, path: int, direction: Direction) -> bytes:
     """The key of the cell after SWITCH: the current one mixed with the fresh secret."""
     where = rekey.to_bytes(4, "big") + path.to_bytes(4, "big") + bytes((direction,))
     return derive(shared, key, labels.SESSION_REKEY + where)
@@ -97,11 +95,11 @@ def switched_key(
 class PathChain:
     """One direction's chain: gives out the first key of every path, once, and forgets it."""
 
-    __slots__ = ("_chain", "_direction", "_next", "_skipped")
+    __slots__ = ("_chain", "_next", "_skipped", "direction")
 
     def __init__(self, chain: bytes, direction: Direction, first_path: int = 0) -> None:
         self._chain = chain
-        self._direction = direction
+        self.direction = direction
         self._next = first_path
         self._skipped: dict[int, bytes] = {}
 
@@ -130,7 +128,7 @@ class PathChain:
         if not self._next <= first_path <= self._next + PATH_GAP_MAX:
             raise PathNumberError(f"a rekey cannot begin at path {first_path}")
         self._step(first_path)
-        info = labels.SESSION_REKEY + bytes((self._direction,))
+        info = labels.SESSION_REKEY + bytes((self.direction,))
         self._chain = derive(shared, self._chain, info)
 
     def _step(self, until: int) -> None:

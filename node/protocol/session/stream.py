@@ -133,6 +133,8 @@ class SendHalf:
 
     def lose(self, start: int, end: int, *, fin: bool) -> None:
         """A range must be sent again, on another path."""
+        if self.reset:
+            return
         if not self._covered(start, end) or (fin and not self._fin_acknowledged):
             self._lost.append((start, end, fin))
 

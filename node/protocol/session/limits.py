@@ -1,0 +1,24 @@
+"""What one side of a session holds at most (SPEC 5.7)."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """Bounds of one session; sizes in bytes, times in seconds.
+
+    The first two are told to the peer. A caller's are the defaults, as message 1 has no field.
+    """
+
+    streams: int = 128  # opened by the peer at one time
+    stream_window: int = 262_144  # 16 cells: a request or a first flight waits for no credit
+    window_max: int = 8_388_608  # 60 MB/s at 140 ms
+    receive_budget: int = 67_108_864  # sum of all windows; windows stop growing there
+    send_buffer: int = 4_194_304  # of one stream
+    send_budget: int = 33_554_432  # of all streams
+    idle_timeout: float = 600.0
+    keep_warm: float = 15.0  # a standby path shows that it lives
+    resume_time: float = 600.0
+
+
+DEFAULT_LIMITS = SessionLimits()

@@ -1,0 +1,83 @@
+"""Control frames on their way, sent again when their path dies (SPEC 5.6)."""
+
+from collections import deque
+
+from peerstream.node.protocol.errors import LocalProtocolError
+from peerstream.node.protocol.session.errors import ExcessError
+from peerstream.node.protocol.session.frames import CONTROL_SIZE_MAX, Frame, encode
+
+PENDING_MAX = 4_096  # frames not acknowledged: a peer that makes us answer more is flooding
+
+
+class ControlFrame:
+    """One encoded frame; idempotent, so that it may arrive twice."""
+
+    __slots__ = ("_outbox", "_waiting", "arrived", "body", "reliable")
+
+    def __init__(self, outbox: "Outbox", body: bytes, *, reliable: bool) -> None:
+        self._outbox = outbox
+        self._waiting = True
+        self.body = body
+        self.reliable = reliable
+        self.arrived = False
+
+    def acknowledged(self) -> None:
+        """The cell with it arrived."""
+        if not self.arrived:
+            self.arrived = True
+            self._outbox.settled(self)
+
+    def lost(self) -> None:
+        """The path with it died: queue it again if it matters."""
+        if self.reliable and not self.arrived and not self._waiting:
+            self._waiting = True
+            self._outbox.again(self)
+
+    def taken(self) -> None:
+        """It went into a cell."""
+        self._waiting = False
+
+
+class Outbox:
+    """The queue of control frames; those that die with their path go to the front again."""
+
+    __slots__ = ("_pending", "_queue")
+
+    def __init__(self) -> None:
+        self._queue: deque[ControlFrame] = deque()
+        self._pending = 0
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def push(self, frame: Frame, *, reliable: bool = True) -> ControlFrame:
+        """Queue a frame; raises ExcessError when too many wait for an acknowledgement."""
+        body = encode(frame)
+        if len(body) > CONTROL_SIZE_MAX:
+            raise LocalProtocolError(f"a control frame of {len(body)} bytes")
+        if self._pending >= PENDING_MAX:
+            raise ExcessError("the peer does not acknowledge our answers")
+        control = ControlFrame(self, body, reliable=reliable)
+        if reliable:
+            self._pending += 1
+        self._queue.append(control)
+        return control
+
+    def pop(self, capacity: int) -> ControlFrame | None:
+        """The next frame if it fits."""
+        while self._queue and self._queue[0].arrived:
+            self._queue.popleft()
+        if not self._queue or len(self._queue[0].body) > capacity:
+            return None
+        control = self._queue.popleft()
+        control.taken()
+        return control
+
+    def again(self, control: ControlFrame) -> None:
+        """A lost frame, to be sent before newer ones."""
+        self._queue.appendleft(control)
+
+    def settled(self, control: ControlFrame) -> None:
+        """A frame arrived and is no longer pending."""
+        if control.reliable:
+            self._pending -= 1

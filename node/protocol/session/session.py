@@ -1,0 +1,287 @@
+"""A session: streams and datagrams between two addresses over one or more circuits (SPEC 5.9).
+
+The driver gives cells, time and ports in and takes events out. `pump` sends what may go: call it
+after every batch of inputs, when a port has room again, and when `next_deadline` is reached.
+"""
+
+from collections.abc import Callable
+
+from peerstream.node.protocol.circuit.port import CellPort
+from peerstream.node.protocol.errors import LocalProtocolError
+from peerstream.node.protocol.session.builder import CellBuilder
+from peerstream.node.protocol.session.core import SessionCore
+from peerstream.node.protocol.session.datagram import DatagramSender
+from peerstream.node.protocol.session.events import PathSuspected, Rekeyed
+from peerstream.node.protocol.session.frames import (
+    TICKET_SIZE,
+    TICKETS_MAX,
+    AddPath,
+    Auth,
+    Close,
+    Contact,
+    Open,
+    PathStatus,
+    Tickets,
+    encode,
+)
+from peerstream.node.protocol.session.limits import DEFAULT_LIMITS, SessionLimits
+from peerstream.node.protocol.session.multipath import Scheduling, in_order
+from peerstream.node.protocol.session.outbox import ControlFrame
+from peerstream.node.protocol.session.path import Path
+from peerstream.node.protocol.session.paths import Role
+from peerstream.node.protocol.session.rekey import NUMBERS_LEFT
+from peerstream.node.protocol.session.schedule import SessionSecrets
+from peerstream.node.protocol.session.state import Input, State
+from peerstream.node.protocol.wire.status import Status
+
+_NEVER = float("inf")
+
+
+class Session(SessionCore):
+    """One end of a session; times are seconds of the monotonic clock."""
+
+    def __init__(
+        self,
+        role: Role,
+        secrets: SessionSecrets,
+        *,
+        level: int,
+        now: float,
+        entropy: Callable[[int], bytes],
+        limits: SessionLimits = DEFAULT_LIMITS,
+    ) -> None:
+        super().__init__(role, secrets, level=level, limits=limits, now=now)
+        self.scheduling = Scheduling.LOWEST_ROUND_TRIP
+        self._entropy = entropy
+        self._datagrams = DatagramSender()
+        self._build()
+
+    def _build(self) -> None:
+        self._builder = CellBuilder(self._outbox, self._streams, self._datagrams, self._rekey)
+        if self._role is Role.CALLER and self._proof is not None:
+            body = encode(Auth(self._proof))
+            self._builder.proof = ControlFrame(self._outbox, body, reliable=False)
+
+    # streams
+
+    def open_stream(self, service: str) -> int:
+        """Open a stream; bytes may be sent at once. Returns its number."""
+        stream = self._streams.open(service)
+        self._outbox.push(Open(stream.number, service))
+        return stream.number
+
+    def accept_stream(self, stream: int) -> None:
+        """Tell the peer that its stream was taken."""
+        self._streams.accept(stream)
+
+    def send(self, stream: int, data: bytes | memoryview) -> int:
+        """Take bytes for a stream, by reference: the caller must not change them.
+
+        Returns how many were taken; when fewer than given, Writable follows.
+        """
+        return self._streams.send(stream, data)
+
+    def send_end(self, stream: int) -> None:
+        """End our half; the peer's half goes on."""
+        self._streams.end(stream)
+
+    def reset(self, stream: int, code: Status = Status.CLOSED) -> None:
+        """Give a stream up in both directions."""
+        self._streams.reset(stream, code)
+
+    def receive(self, stream: int, limit: int) -> bytes:
+        """At most ``limit`` bytes in order; gives the peer credit for as many."""
+        return b"".join(self._streams.take(stream, limit))
+
+    def receive_pieces(self, stream: int, limit: int) -> list[memoryview]:
+        """As `receive`, without a copy: for a driver that writes them out with one call."""
+        return self._streams.take(stream, limit)
+
+    def send_datagram(self, flow: int, data: bytes, *, life: float, now: float) -> bool:
+        """Send a datagram that is worthless in ``life`` seconds; False when too many wait."""
+        self._advance(now)
+        return self._datagrams.queue(flow, data, now + life)
+
+    def send_contact(self, body: bytes) -> None:
+        """Send a contact secret."""
+        self._outbox.push(Contact(body))
+
+    def send_tickets(self, tickets: tuple[bytes, ...]) -> None:
+        """Send up to 4 tickets of 48 bytes."""
+        if len(tickets) not in range(1, TICKETS_MAX + 1) or {len(t) for t in tickets} != {
+            TICKET_SIZE
+        }:
+            raise LocalProtocolError("1 to 4 tickets of 48 bytes each")
+        self._outbox.push(Tickets(tickets))
+
+    # paths
+
+    def allocate_path(self) -> int:
+        """A number for a new path of ours."""
+        below = self._rekey.first_path if self._rekey.under_way else None
+        return self._paths.allocate(below)
+
+    def offer_path(self, offer: AddPath) -> None:
+        """Caller: tell the callee where we listen for the path ``offer.path``."""
+        self._outbox.push(offer)
+
+    def refuse_path(self, number: int, status: Status) -> None:
+        """Callee: an offered path was not taken."""
+        self._outbox.push(PathStatus(number, status))
+
+    def join_blob(self, number: int) -> bytes:
+        """The 2 048 bytes with which we join the path at its rendezvous relay."""
+        return self._paths.join_blob(number, self._entropy)
+
+    def open_join_blob(self, blob: bytes, expected: int | None) -> int:
+        """Whose path a JOINED blob opens; raises JoinBlobError. See `PathTable`."""
+        return self._paths.open_join_blob(blob, expected)
+
+    def add_path(self, number: int, port: CellPort, level: int, now: float) -> None:
+        """A path is spliced: its cells go out through ``port``."""
+        self._advance(now)
+        self._paths.add(number, port, level, now)
+        if self.state is State.STRANDED:
+            self._move(Input.RESUMED)
+
+    def path_lost(self, number: int, now: float) -> None:
+        """A circuit died: what was on it goes out on another."""
+        self._advance(now)
+        path = self._paths.alive.get(number)
+        if path is not None and self.state is not State.CLOSED:
+            self._drop_path(path, Status.CLOSED)
+
+    @property
+    def resume_key(self) -> bytes:
+        """The secret that proves, in a new handshake, that it is for this session."""
+        return self._resume_key
+
+    @property
+    def next_path(self) -> int:
+        """The first path of a handshake that resumes: above every number used by either side."""
+        chains = (self._paths.outgoing, self._paths.incoming)
+        top = max(self._paths.next_number, *(chain.next_number for chain in chains))
+        return top + top % 2
+
+    def resume(self, secrets: SessionSecrets, now: float) -> None:
+        """Go on with the secrets of a new handshake; then `add_path(secrets.first_path, ...)`."""
+        self._advance(now)
+        if self.state is not State.STRANDED:
+            raise LocalProtocolError("only a session without paths is resumed")
+        self._paths.restart(secrets)
+        self._rekey = self._new_rekey(now)
+        self._begin(secrets)
+        self._proof = None  # the resume key proved more than the device key could
+        self._heard = now
+        self._build()
+
+    def close(self, code: Status, now: float) -> None:
+        """End the session; `pump` then sends CLOSE on every path."""
+        self._advance(now)
+        self._finish(code, by_peer=False)
+
+    # time
+
+    def pump(self, now: float) -> None:
+        """Send what may go out now."""
+        self._advance(now)
+        if self.state is State.CLOSED:
+            self._say_farewell()
+            return
+        paths = in_order(self._paths.alive)
+        if self.scheduling is not Scheduling.AGGREGATE:
+            self._fill(paths[:1], paths[1:2], now)
+        else:
+            self._fill(paths, [], now)
+        for path in self._paths.alive.values():
+            self._send_due(path, now)
+        if self._rekey.finish(self._paths.alive.values(), now):
+            self._emit(Rekeyed(self._rekey.number))
+
+    def _fill(self, paths: list[Path], spare: list[Path], now: float) -> None:
+        redundant = self.scheduling is Scheduling.REDUNDANT and spare
+        for path in paths:
+            while path.free() > 0 and self._builder.has_payload:
+                copy = spare[0] if redundant and _fits(path, spare[0]) else None
+                if not self._builder.send(path, now, copy):
+                    break
+
+    def _send_due(self, path: Path, now: float) -> None:
+        """What belongs to this path alone: its acknowledgement, probe or switch."""
+        if path.port.room() <= 0:
+            return
+        warm = path.last_sent + self._limits.keep_warm
+        if path.wants_ping or self._rekey.wants_switch(path) or now >= warm:
+            path.wants_ping = path.wants_ping or now >= warm
+            self._builder.send(path, now)
+        elif path.ack_due() <= now:
+            proof = self._builder.proof
+            if proof is None or proof.arrived:
+                self._builder.acknowledge(path, now)
+            else:
+                self._builder.send(path, now)
+
+    def _say_farewell(self) -> None:
+        code, self._farewell = self._farewell, None
+        if code is None:
+            return
+        for path in self._paths.alive.values():
+            if path.port.room() > 0:
+                self._builder.farewell(path, Close(code))
+
+    def tick(self, now: float) -> None:
+        """Let time pass: suspicion, rekey, idleness, the end of a stranded session."""
+        self._advance(now)
+        if self.state is State.CLOSED:
+            return
+        if self.state is State.STRANDED:
+            if now >= self._stranded_at + self._limits.resume_time:
+                self._finish(Status.TIMEOUT, by_peer=False)
+            return
+        if now >= self._heard + self._limits.idle_timeout:
+            self._finish(Status.IDLE, by_peer=False)
+            return
+        self._suspect(now)
+        if self._rekey.due(now) and in_order(self._paths.alive):
+            self._start_rekey()
+
+    def _suspect(self, now: float) -> None:
+        for path in list(self._paths.alive.values()):
+            if now >= path.suspect_at():
+                path.suspect = True
+                self._emit(PathSuspected(path.number))
+        if any(not p.suspect and p.confirmed for p in self._paths.alive.values()):
+            for path in self._paths.alive.values():
+                if path.suspect:
+                    for item in path.take_unmoved():
+                        item.lost()
+
+    def _start_rekey(self) -> None:
+        first = self.next_path + 2 * NUMBERS_LEFT
+        self._rekey.start(first, self._entropy)
+
+    def next_deadline(self) -> float:
+        """When to call `tick` and `pump` again; infinity when the session is closed."""
+        if self.state is State.CLOSED:
+            return _NEVER
+        if self.state is State.STRANDED:
+            return self._stranded_at + self._limits.resume_time
+        times = [self._heard + self._limits.idle_timeout, self._datagrams.next_deadline()]
+        if self._role is Role.CALLER and self._rekey.complete:
+            times.append(self._rekey.deadline())
+        for path in self._paths.alive.values():
+            times += (
+                path.ack_due(), path.suspect_at(), path.last_sent + self._limits.keep_warm
+            )  # fmt: skip
+        return min(times)
+
+    @property
+    def verified(self) -> bool:
+        """Callee: whether the caller's proof came; a caller is sure of its callee from the start."""
+        return self._role is Role.CALLER or (
+            self._proof is None and self.state is not State.PROVING
+        )
+
+
+def _fits(path: Path, copy: Path) -> bool:
+    return copy.free() > 0 and copy.port.cell_size == path.port.cell_size
