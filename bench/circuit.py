@@ -106,18 +106,17 @@ class Bench:
             far.append(self.setup(self.far, [self.here()], join))
         return near, far
 
+    def _grant_all(self, link: Link, ids: list[int]) -> None:
+        for circuit_id in ids:
+            credit = encode_credit(0xFFFF_FFFF)
+            link.receive_data(encode_frame(circuit_id, FrameType.CREDIT, credit), 0.0)
+        while link.data_to_send(BATCH):
+            pass
+
     def run(self, near: list[int], far: list[int], megabytes: int) -> float:
         """Microseconds a cell from `near` to `far`."""
-        for link in (self.near, self.far):
-            for ids in near, far:
-                for circuit_id in ids:
-                    if circuit_id in link._legs:  # noqa: SLF001  # no credits from a hand-played end
-                        frame = encode_frame(
-                            circuit_id, FrameType.CREDIT, encode_credit(0xFFFF_FFFF)
-                        )
-                        link.receive_data(frame, 0.0)
-            while link.data_to_send(BATCH):
-                pass
+        self._grant_all(self.near, near)
+        self._grant_all(self.far, far)
         frames = [
             encode_frame(circuit_id, FrameType.CELL, secrets.token_bytes(self.size))
             for circuit_id in near
