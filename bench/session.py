@@ -14,6 +14,7 @@ import time
 from collections import deque
 from hashlib import sha256
 
+from peerstream.node.protocol.session.limits import SessionTerms
 from peerstream.node.protocol.session.paths import Role
 from peerstream.node.protocol.session.schedule import session_secrets
 from peerstream.node.protocol.session.session import Session
@@ -54,7 +55,7 @@ def run(megabytes, cell_class):
     clock = time.perf_counter
     secrets = session_secrets(sha256(b"bench").digest(), bytes(32), None)
     ends = [
-        Session(role, secrets, level=2, now=clock(), entropy=os.urandom)
+        Session(role, secrets, SessionTerms(level=2), now=clock(), entropy=os.urandom)
         for role in (Role.CALLER, Role.CALLEE)
     ]
     ports = [Port(size, 64), Port(size, 64)]
@@ -93,7 +94,6 @@ def run(megabytes, cell_class):
         "answer_cells": acks,
         "sender_us_per_cell": round(spent[0] / cells * 1e6, 2),
         "receiver_us_per_cell": round(spent[1] / cells * 1e6, 2),
-        "window_cells": round(caller._paths.alive[0].congestion.window, 1),
     }
 
 

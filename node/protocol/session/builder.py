@@ -1,7 +1,7 @@
 """Fills, seals and sends the cells of a session (SPEC 5.6, 5.8).
 
-Order in a cell: proof, ACK, PING, control frames, datagrams, stream data; SWITCH last. A bulk cell is
-one DATA frame of the largest size, written where it will be sealed.
+Order in a cell: proof, ACK, PING, control frames, datagrams, stream data; SWITCH last. A bulk cell
+is one DATA frame of the largest size, written where it will be sealed.
 """
 
 from peerstream.node.protocol.session.cell import TEXT_START, text_end
@@ -70,7 +70,7 @@ class CellBuilder:
         return filled
 
     def acknowledge(self, path: Path, now: float) -> None:
-        """A cell with nothing but the ACK that is due; the peer does not acknowledge it."""
+        """Send a cell with nothing but the ACK that is due; the peer does not acknowledge it."""
         ack = path.take_ack(now)
         if ack is not None:
             buffer = path.port.new_cell()
@@ -78,7 +78,7 @@ class CellBuilder:
             self._finish(path, buffer, position, text_end(path.port.cell_size))
 
     def farewell(self, path: Path, close: Close) -> None:
-        """A cell that ends the session."""
+        """Send a cell that ends the session."""
         buffer = path.port.new_cell()
         position = _put(buffer, TEXT_START, encode(close))
         self._finish(path, buffer, position, text_end(path.port.cell_size))

@@ -78,7 +78,7 @@ class CellSealer(_CellKey):
         self._advance()
 
     def seal_join(self, shape: bytes) -> bytes:
-        """The blob of 2 048 bytes that joins this path; takes sequence number 0.
+        """Return the blob of 2 048 bytes that joins this path; takes sequence number 0.
 
         ``shape`` is 1 120 bytes as message 2 begins with, so that nobody can tell the two apart.
         """
@@ -94,7 +94,7 @@ class CellOpener(_CellKey):
     __slots__ = ()
 
     def open(self, buffer: memoryview) -> bytes:
-        """The plaintext of a received cell; raises ForgedCellError.
+        """Return the plaintext of a received cell; raises ForgedCellError.
 
         The bytes are fresh, not the buffer's: stream data stays where it was decrypted until the
         application takes it, so opening in place would cost one more copy.

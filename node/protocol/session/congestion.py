@@ -19,8 +19,15 @@ _ROUND_TRIP_GUESS = 0.2
 class DelayWindow:
     """Window in cells and round-trip estimates of one path; times in seconds."""
 
-    __slots__ = ("_base", "_base_since", "_base_before", "_samples", "_starting", "round_trip",
-                 "window")  # fmt: skip
+    __slots__ = (
+        "_base",
+        "_base_before",
+        "_base_since",
+        "_samples",
+        "_starting",
+        "round_trip",
+        "window",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.window = INITIAL_CELLS

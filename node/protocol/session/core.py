@@ -44,7 +44,7 @@ from peerstream.node.protocol.session.frames import (
     Tickets,
     decode_cell,
 )
-from peerstream.node.protocol.session.limits import SessionLimits
+from peerstream.node.protocol.session.limits import SessionTerms
 from peerstream.node.protocol.session.outbox import Outbox
 from peerstream.node.protocol.session.path import Path
 from peerstream.node.protocol.session.paths import PathTable, Role
@@ -63,16 +63,16 @@ class SessionCore:
     """State, paths and streams of one side, and the effect of every frame."""
 
     def __init__(
-        self, role: Role, secrets: SessionSecrets, *, level: int, limits: SessionLimits, now: float
+        self, role: Role, secrets: SessionSecrets, terms: SessionTerms, *, now: float
     ) -> None:
         self._role = role
-        self._limits = limits
+        self._limits = terms.limits
         self._now = now
         self._events: list[Event] = []
         self._datagrams_unread = 0
         self._outbox = Outbox()
-        self._paths = PathTable(role, secrets, level)
-        self._streams = Streams(limits, self._outbox, self._emit, caller=role is Role.CALLER)
+        self._paths = PathTable(role, secrets, terms.level)
+        self._streams = Streams(terms, self._outbox, self._emit, caller=role is Role.CALLER)
         self._receiver = DatagramReceiver()
         self._heard = now
         self._rekey = self._new_rekey(now)
@@ -108,9 +108,9 @@ class SessionCore:
             PathStatus: self._path_status_received,
             Tickets: lambda frame: self._emit(TicketsReceived(frame.tickets)),
             Contact: lambda frame: self._emit(ContactReceived(frame.body)),
-            Rekey1: lambda frame: self._rekey.receive1(frame),
-            Rekey2: lambda frame: self._rekey.receive2(frame),
-            Rekey3: lambda frame: self._rekey.receive3(frame),
+            Rekey1: self._rekey.receive1,
+            Rekey2: self._rekey.receive2,
+            Rekey3: self._rekey.receive3,
             Close: self._close_received,
         }
 
@@ -202,9 +202,7 @@ class SessionCore:
 
     def _switch_received(self, frame: Switch, path: Path, *, last: bool) -> None:
         try:
-            if not last:
-                raise RekeyError("SWITCH is not the last frame of its cell")
-            self._rekey.receive_switch(frame, path)
+            self._rekey.receive_switch(frame, path, last=last)
         except RekeyError:
             self._drop_path(path, Status.REKEY_FAILED)
 
@@ -214,7 +212,7 @@ class SessionCore:
     # paths and state
 
     def _drop_path(self, path: Path, status: Status, *, tell: bool = True) -> None:
-        """The path is dead: what is not acknowledged goes out on another."""
+        """Bury a dead path: what is not acknowledged goes out on another."""
         del self._paths.alive[path.number]
         self._emit(PathClosed(path.number, status))
         for item in path.take_unmoved():
@@ -249,7 +247,7 @@ class SessionCore:
         self._events.append(event)
 
     def events(self) -> list[Event]:
-        """What happened since the last call."""
+        """Return what happened since the last call."""
         events, self._events = self._events, []
         self._datagrams_unread = 0
         return events

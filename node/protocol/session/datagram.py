@@ -95,7 +95,7 @@ class DatagramSender:
         return position + len(data)
 
     def _cut(self, size: int, space: int) -> bool:
-        """Choose the size of the parts from the space in this cell; False to wait for a new cell."""
+        """Choose the size of the parts by the space in this cell; False to wait for the next."""
         if size > space and (space < 512 or -(-size // space) > PARTS_MAX):
             return False
         self._piece = max(1, min(size, space))

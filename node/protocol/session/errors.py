@@ -29,7 +29,7 @@ class UnknownHandshakeKeyError(HandshakeError):
 
 
 class ReplayedMessageError(HandshakeError):
-    """This message 1 was opened before: somebody in between replays it; stay silent."""
+    """The same message 1 was opened before: somebody in between replays it; stay silent."""
 
     status = Status.REPLAY
 
@@ -86,6 +86,18 @@ class BadCallerProofError(HandshakeError):
     """The caller does not hold the device key it shows: somebody else's certificates."""
 
     status = Status.AUTH_FAILED
+
+
+class CallerCredentialsError(HandshakeError):
+    """The caller's certificates do not verify: expired, another network's, or forged."""
+
+    status = Status.AUTH_FAILED
+
+
+class CallerRevokedError(HandshakeError):
+    """The account took back what the caller shows: it was stolen or replaced."""
+
+    status = Status.REVOKED
 
 
 class ResumeRefusedError(HandshakeError):

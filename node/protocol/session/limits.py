@@ -22,3 +22,12 @@ class SessionLimits:
 
 
 DEFAULT_LIMITS = SessionLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTerms:
+    """What the handshake settled: the level, our limits and the peer's first window of a stream."""
+
+    level: int
+    limits: SessionLimits = DEFAULT_LIMITS
+    peer_window: int = DEFAULT_LIMITS.stream_window

@@ -14,7 +14,7 @@ class Scheduling(Enum):
 
 
 def in_order(paths: dict[int, Path]) -> list[Path]:
-    """The paths that may carry data, quickest first; suspect ones only if there is no other."""
+    """Return the paths that may carry data, quickest first; suspect ones only if all are."""
     confirmed = [path for path in paths.values() if path.confirmed]
     sound = [path for path in confirmed if not path.suspect]
     return sorted(sound or confirmed, key=_round_trip)

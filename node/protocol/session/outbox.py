@@ -22,19 +22,19 @@ class ControlFrame:
         self.arrived = False
 
     def acknowledged(self) -> None:
-        """The cell with it arrived."""
+        """Note that the cell with it arrived."""
         if not self.arrived:
             self.arrived = True
             self._outbox.settled(self)
 
     def lost(self) -> None:
-        """The path with it died: queue it again if it matters."""
+        """Queue it again if it matters: the path with it died."""
         if self.reliable and not self.arrived and not self._waiting:
             self._waiting = True
             self._outbox.again(self)
 
     def taken(self) -> None:
-        """It went into a cell."""
+        """Note that it went into a cell."""
         self._waiting = False
 
 
@@ -64,7 +64,7 @@ class Outbox:
         return control
 
     def pop(self, capacity: int) -> ControlFrame | None:
-        """The next frame if it fits."""
+        """Return the next frame if it fits."""
         while self._queue and self._queue[0].arrived:
             self._queue.popleft()
         if not self._queue or len(self._queue[0].body) > capacity:
@@ -74,10 +74,10 @@ class Outbox:
         return control
 
     def again(self, control: ControlFrame) -> None:
-        """A lost frame, to be sent before newer ones."""
+        """Queue a lost frame, to be sent before newer ones."""
         self._queue.appendleft(control)
 
     def settled(self, control: ControlFrame) -> None:
-        """A frame arrived and is no longer pending."""
+        """Note that a frame arrived and is no longer pending."""
         if control.reliable:
             self._pending -= 1

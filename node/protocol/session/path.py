@@ -1,4 +1,4 @@
-"""One path of a session: its keys, what is in flight on it, what it owes acknowledgements for (SPEC 5.8).
+"""One path of a session: its keys, what is in flight, what it must acknowledge (SPEC 5.8).
 
 A circuit delivers its cells in order or not at all, so one count acknowledges everything before it
 and a path never resends on itself: what was on it when it died goes out on another.
@@ -25,18 +25,18 @@ class Sent(Protocol):
     """Something that a cell carried and that must be told how the cell fared."""
 
     def acknowledged(self) -> None:
-        """The cell arrived."""
+        """Note that the cell arrived."""
 
     def lost(self) -> None:
-        """The path died or fell silent before that was known."""
+        """Note that the path died or fell silent before that was known."""
 
 
 class Path:
     """One circuit under the session; times in seconds of the monotonic clock."""
 
     __slots__ = (
-        "_ack_due", "_asked", "_last_arrival", "_moved_until", "_rate", "_rate_bytes", "_rate_since", "_records",
-        "confirmed", "congestion", "in_flight", "last_sent", "level", "number",
+        "_ack_due", "_asked", "_last_arrival", "_moved_until", "_rate", "_rate_bytes",
+        "_rate_since", "_records",        "confirmed", "congestion", "in_flight", "last_sent", "level", "number",
         "opener", "port", "progress", "rekeyed_in", "rekeyed_out", "sealer", "suspect",
         "wants_ping",
     )  # fmt: skip
@@ -95,7 +95,7 @@ class Path:
             self.wants_ping = False
 
     def acknowledge(self, ack: Ack, now: float) -> list[list[Sent]]:
-        """The items of the cells that an ACK covers; raises AcknowledgementError."""
+        """Return the items of the cells that an ACK covers; raises AcknowledgementError."""
         if ack.cells > self.sealer.sequence:
             raise AcknowledgementError(f"{ack.cells} cells on path {self.number}")
         records, arrived = self._records, []
@@ -113,7 +113,7 @@ class Path:
         return arrived
 
     def take_unmoved(self) -> list[Sent]:
-        """What is not acknowledged and was not yet handed out to be sent elsewhere, oldest first."""
+        """Return what is neither acknowledged nor handed out here before, oldest first."""
         first, self._moved_until = self._moved_until, self.sealer.sequence
         return [item for seq, _, items in self._records if seq >= first for item in items]
 
@@ -138,11 +138,11 @@ class Path:
         return self._ack_due
 
     def take_ack(self, now: float) -> Ack | None:
-        """The ACK to put into the next cell, if anything is owed."""
+        """Return the ACK to put into the next cell, if anything is owed."""
         return self.final_ack(now) if self._ack_due < _NEVER else None
 
     def final_ack(self, now: float) -> Ack:
-        """The ACK of everything that came."""
+        """Return the ACK of everything that came."""
         held = min(_U32_MAX, int((now - self._last_arrival) * 1e6))
         self._ack_due = _NEVER
         return Ack(self.number, self.opener.sequence, self._receive_rate(now), max(0, held))

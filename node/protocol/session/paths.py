@@ -76,7 +76,7 @@ class PathTable:
         return sealer, opener
 
     def allocate(self, below: int | None = None) -> int:
-        """A number for a new path of ours; ``below`` while a rekey is under way."""
+        """Return a number for a new path of ours; ``below`` while a rekey is under way."""
         if below is not None and self._next >= below:
             raise LocalProtocolError("path numbers are short while a rekey is under way")
         number = self._next
@@ -114,7 +114,7 @@ class PathTable:
         return sealer.seal_join(join_shape(entropy))
 
     def open_join_blob(self, blob: bytes, expected: int | None) -> int:
-        """The number of the path that the peer joins; raises JoinBlobError.
+        """Return the number of the path that the peer joins; raises JoinBlobError.
 
         ``expected`` is the path that we offered; None for a peer that joins again by itself.
         """
@@ -138,7 +138,7 @@ class PathTable:
         return list(range(self._peer_next, self._peer_next + 2 * TRIALS, 2))
 
     def add(self, number: int, port: CellPort, level: int, now: float) -> Path:
-        """The path is spliced: give it its port."""
+        """Return the path is spliced: give it its port."""
         keys = self._ready.pop(number, None)
         if keys is None:
             raise LocalProtocolError(f"path {number} was never joined, or twice")

@@ -35,7 +35,7 @@ class _Halves:
         self._parts: dict[int, bytes] = {}
 
     def add(self, part: int, body: bytes) -> bytes | None:
-        """The whole, when the other part was there; a part that came twice must be the same."""
+        """Return the whole when both parts are there; one that came twice must be the same."""
         if self._parts.setdefault(part, body) != body:
             raise RekeyError("a part of a rekey changed")
         return self._parts[0] + self._parts[1] if len(self._parts) == 2 else None
@@ -103,7 +103,7 @@ class Rekey:
         self._halves = _Halves()
 
     def receive1(self, frame: Rekey1) -> None:
-        """The responder's step: answer a whole key with a ciphertext."""
+        """Answer, as the responder, a whole key with a ciphertext."""
         if self.initiator:
             raise RekeyError("the callee does not start a rekey")
         if frame.rekey == self.number + 1 and self.complete:
@@ -129,7 +129,7 @@ class Rekey:
             self._push(Rekey2(self.number, part, body))
 
     def receive2(self, frame: Rekey2) -> None:
-        """The initiator's step: learn the secret and say so."""
+        """Learn the secret, as the initiator, and say so."""
         if not self.initiator or frame.rekey > self.number or frame.rekey == 0:
             raise RekeyError(f"an answer to rekey {frame.rekey}, which was not sent")
         if frame.rekey < self.number or self.shared is not None or self._private is None:
@@ -151,7 +151,7 @@ class Rekey:
             chain.rekey(shared, self.first_path)
 
     def receive3(self, frame: Rekey3) -> None:
-        """The responder hears that the initiator has the secret."""
+        """Hear, as the responder, that the initiator has the secret."""
         if self.initiator or frame.rekey > self.number or frame.rekey == 0:
             raise RekeyError(f"the end of rekey {frame.rekey}, which was not begun")
         if frame.rekey == self.number and not self.complete:
@@ -159,10 +159,11 @@ class Rekey:
                 raise RekeyError("the end of a rekey before its answer")
             self._may_switch = True
 
-    def receive_switch(self, frame: Switch, path: Path) -> None:
-        """The peer's next cell on this path uses the new key."""
+    def receive_switch(self, frame: Switch, path: Path, *, last: bool) -> None:
+        """Open the peer's next cell on this path with the new key."""
         if (
             self.shared is None
+            or not last
             or frame.rekey != self.number
             or path.rekeyed_in == frame.rekey
             or path.number >= self.first_path
@@ -182,7 +183,7 @@ class Rekey:
         )
 
     def switched(self, path: Path) -> None:
-        """A cell with SWITCH was sealed: the next one uses the new key."""
+        """Seal the next cell with the new key: one with SWITCH went out."""
         if self.shared is None:
             raise LocalProtocolError("SWITCH without a secret")
         path.sealer.switch(self.shared, self.number)

@@ -53,7 +53,7 @@ class SessionSecrets:
 
 
 def session_secrets(key: bytes, transcript: bytes, caller_proof: bytes | None) -> SessionSecrets:
-    """The secrets of a new session from the handshake's chaining key and transcript hash."""
+    """Return the secrets of a new session from the handshake's chaining key and transcript hash."""
     chains = [expand(key, labels.SESSION_CHAIN + bytes((d,)) + transcript) for d in Direction]
     resume = expand(key, labels.SESSION_RESUME + transcript, SESSION_ID_SIZE + KEY_SIZE)
     return SessionSecrets(
@@ -67,7 +67,7 @@ def session_secrets(key: bytes, transcript: bytes, caller_proof: bytes | None) -
 def resumed_secrets(
     fresh: SessionSecrets, chaining_key: bytes, resume_key: bytes, first_path: int
 ) -> SessionSecrets:
-    """The secrets with which a session goes on after a new handshake that named it."""
+    """Return the secrets with which a session goes on after a new handshake that named it."""
     chains = [
         derive(chaining_key, resume_key, labels.SESSION_RESUME + bytes((direction,)))
         for direction in Direction
@@ -82,12 +82,12 @@ def resumed_secrets(
 
 
 def next_generation(key: bytes) -> bytes:
-    """The key after 256 cells."""
+    """Return the key after 256 cells."""
     return expand(key, labels.SESSION_RATCHET)
 
 
 def switched_key(key: bytes, shared: bytes, rekey: int, path: int, direction: Direction) -> bytes:
-    """The key of the cell after SWITCH: the current one mixed with the fresh secret."""
+    """Return the key of the cell after SWITCH: the current one mixed with the fresh secret."""
     where = rekey.to_bytes(4, "big") + path.to_bytes(4, "big") + bytes((direction,))
     return derive(shared, key, labels.SESSION_REKEY + where)
 
@@ -109,7 +109,7 @@ class PathChain:
         return self._next
 
     def peek(self, number: int) -> bytes:
-        """The first key of a path, kept for ``take``; raises PathNumberError."""
+        """Return the first key of a path, kept for ``take``; raises PathNumberError."""
         if number in self._skipped:
             return self._skipped[number]
         if not self._next <= number < self._next + PATH_GAP_MAX:
@@ -118,7 +118,7 @@ class PathChain:
         return self._skipped[number]
 
     def take(self, number: int) -> bytes:
-        """The first key of a path; a second call for it raises PathNumberError."""
+        """Return the first key of a path; a second call for it raises PathNumberError."""
         key = self.peek(number)
         del self._skipped[number]
         return key

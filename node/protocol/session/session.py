@@ -24,7 +24,7 @@ from peerstream.node.protocol.session.frames import (
     Tickets,
     encode,
 )
-from peerstream.node.protocol.session.limits import DEFAULT_LIMITS, SessionLimits
+from peerstream.node.protocol.session.limits import SessionTerms
 from peerstream.node.protocol.session.multipath import Scheduling, in_order
 from peerstream.node.protocol.session.outbox import ControlFrame
 from peerstream.node.protocol.session.path import Path
@@ -44,19 +44,19 @@ class Session(SessionCore):
         self,
         role: Role,
         secrets: SessionSecrets,
+        terms: SessionTerms,
         *,
-        level: int,
         now: float,
         entropy: Callable[[int], bytes],
-        limits: SessionLimits = DEFAULT_LIMITS,
     ) -> None:
-        super().__init__(role, secrets, level=level, limits=limits, now=now)
+        super().__init__(role, secrets, terms, now=now)
         self.scheduling = Scheduling.LOWEST_ROUND_TRIP
         self._entropy = entropy
         self._datagrams = DatagramSender()
         self._build()
 
     def _build(self) -> None:
+        self._handlers = self._frame_handlers()
         self._builder = CellBuilder(self._outbox, self._streams, self._datagrams, self._rekey)
         if self._role is Role.CALLER and self._proof is not None:
             body = encode(Auth(self._proof))
@@ -69,6 +69,14 @@ class Session(SessionCore):
         stream = self._streams.open(service)
         self._outbox.push(Open(stream.number, service))
         return stream.number
+
+    def early_stream(self, service: str, sent: int, received: bytes) -> int:
+        """Begin stream 1 behind what the handshake carried; both ends call this, or neither.
+
+        ``sent`` is how many bytes of ours were accepted, ``received`` what came: EARLY at the
+        callee, EARLY_RESPONSE at the caller. Only when the callee accepted the early data.
+        """
+        return self._streams.early(service, sent, received)
 
     def accept_stream(self, stream: int) -> None:
         """Tell the peer that its stream was taken."""
@@ -117,7 +125,7 @@ class Session(SessionCore):
     # paths
 
     def allocate_path(self) -> int:
-        """A number for a new path of ours."""
+        """Return a number for a new path of ours."""
         below = self._rekey.first_path if self._rekey.under_way else None
         return self._paths.allocate(below)
 
@@ -130,7 +138,7 @@ class Session(SessionCore):
         self._outbox.push(PathStatus(number, status))
 
     def join_blob(self, number: int) -> bytes:
-        """The 2 048 bytes with which we join the path at its rendezvous relay."""
+        """Return the 2 048 bytes with which we join the path at its rendezvous relay."""
         return self._paths.join_blob(number, self._entropy)
 
     def open_join_blob(self, blob: bytes, expected: int | None) -> int:
@@ -138,14 +146,14 @@ class Session(SessionCore):
         return self._paths.open_join_blob(blob, expected)
 
     def add_path(self, number: int, port: CellPort, level: int, now: float) -> None:
-        """A path is spliced: its cells go out through ``port``."""
+        """Use a path that is spliced: its cells go out through ``port``."""
         self._advance(now)
         self._paths.add(number, port, level, now)
         if self.state is State.STRANDED:
             self._move(Input.RESUMED)
 
     def path_lost(self, number: int, now: float) -> None:
-        """A circuit died: what was on it goes out on another."""
+        """Give up a path whose circuit died: what was on it goes out on another."""
         self._advance(now)
         path = self._paths.alive.get(number)
         if path is not None and self.state is not State.CLOSED:
@@ -207,7 +215,7 @@ class Session(SessionCore):
                     break
 
     def _send_due(self, path: Path, now: float) -> None:
-        """What belongs to this path alone: its acknowledgement, probe or switch."""
+        """Send what belongs to this path alone: its acknowledgement, probe or switch."""
         if path.port.room() <= 0:
             return
         warm = path.last_sent + self._limits.keep_warm
@@ -277,7 +285,7 @@ class Session(SessionCore):
 
     @property
     def verified(self) -> bool:
-        """Callee: whether the caller's proof came; a caller is sure of its callee from the start."""
+        """Callee: whether the caller proved its name; a caller is sure of its callee at once."""
         return self._role is Role.CALLER or (
             self._proof is None and self.state is not State.PROVING
         )

@@ -1,4 +1,4 @@
-"""The two halves of a stream: what is sent until acknowledged, what is received in order (SPEC 5.7).
+"""The two halves of a stream: bytes until acknowledged, bytes put in order (SPEC 5.7).
 
 Both work on whole pieces: the sender keeps references to the caller's bytes, the receiver slices of
 opened cells. Nothing is done per byte.
@@ -66,12 +66,16 @@ class SendHalf:
             self._chunks.append((self.total, data))
         self.total += size
 
+    def begin_at(self, offset: int) -> None:
+        """Begin behind bytes that the handshake carried and that arrived."""
+        self.total = self.next_offset = self._base = offset
+
     def end(self) -> None:
         """No more bytes: the stream ends at `total`."""
         self.ended = True
 
     def next_range(self, capacity: int) -> tuple[int, int, bool] | None:
-        """The range to send next, lost ones first, at most ``capacity`` bytes; None if nothing."""
+        """Return the range to send next, lost ones first, of at most ``capacity`` bytes."""
         while self._lost:
             start, end, fin = self._lost.popleft()
             start = max(start, self._base)
@@ -105,7 +109,7 @@ class SendHalf:
             index += 1
 
     def _index(self, offset: int) -> int:
-        """The chunk that holds an offset: nearly always the one last sent from, or the next."""
+        """Return the chunk that holds an offset: nearly always the last one used or the next."""
         chunks = self._chunks
         index = max(0, self._sending - self._popped)
         if index >= len(chunks) or chunks[index][0] > offset:
@@ -116,7 +120,7 @@ class SendHalf:
         return index
 
     def acknowledge(self, start: int, end: int, *, fin: bool) -> None:
-        """A range arrived; what lies below the first gap is let go."""
+        """Note that a range arrived; what lies below the first gap is let go."""
         self._fin_acknowledged = self._fin_acknowledged or fin
         if start > self._base:
             insort(self._acknowledged, (start, end))
@@ -132,7 +136,7 @@ class SendHalf:
             self._popped += 1
 
     def lose(self, start: int, end: int, *, fin: bool) -> None:
-        """A range must be sent again, on another path."""
+        """Queue a range to be sent again, on another path."""
         if self.reset:
             return
         if not self._covered(start, end) or (fin and not self._fin_acknowledged):
@@ -142,7 +146,7 @@ class SendHalf:
         return end <= self._base or any(a <= start and end <= b for a, b in self._acknowledged)
 
     def abandon(self) -> None:
-        """The stream was reset: let go of everything."""
+        """Let go of everything: the stream was reset."""
         self.reset = True
         self._chunks.clear()
         self._lost.clear()
@@ -191,8 +195,7 @@ class ReceiveHalf:
         if end > self.granted:
             raise FlowError(f"byte {end} where credit ends at {self.granted}")
         self._check_final(end, fin=fin)
-        if end > self.highest:
-            self.highest = end
+        self.highest = max(self.highest, end)
         if self.reset or end <= self.next_offset:
             return
         if len(data) < SMALL_PIECE:
@@ -249,7 +252,7 @@ class ReceiveHalf:
         return pieces
 
     def grant(self) -> int | None:
-        """The new limit to tell the sender, once half of the window was consumed."""
+        """Return the new limit to tell the sender, once half of the window was consumed."""
         if self.final is not None or self.reset:
             return None
         if self.granted - self.consumed > self.window // 2:
@@ -258,7 +261,7 @@ class ReceiveHalf:
         return self.granted
 
     def abandon(self, final: int | None = None) -> None:
-        """The stream was reset at ``final``; raises FinalOffsetError if that cannot be."""
+        """Let go of everything; FinalOffsetError if the peer's ``final`` cannot be."""
         if final is not None and (final < self.highest or self.final not in (None, final)):
             raise FinalOffsetError(f"reset at {final}")
         self.reset = True

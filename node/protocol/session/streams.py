@@ -22,7 +22,7 @@ from peerstream.node.protocol.session.frames import (
     Opened,
     Reset,
 )
-from peerstream.node.protocol.session.limits import SessionLimits
+from peerstream.node.protocol.session.limits import SessionTerms
 from peerstream.node.protocol.session.outbox import Outbox
 from peerstream.node.protocol.session.stream import ReceiveHalf, SendHalf
 from peerstream.node.protocol.wire.status import Status
@@ -66,12 +66,12 @@ class DataRange:
         self.start, self.end, self.fin = span
 
     def acknowledged(self) -> None:
-        """The cell arrived."""
+        """Settle the range: the cell arrived."""
         self.stream.send.acknowledge(self.start, self.end, fin=self.fin)
         self.streams.settle(self.stream)
 
     def lost(self) -> None:
-        """The path with the cell died."""
+        """Send the range again: the path with the cell died."""
         self.stream.send.lose(self.start, self.end, fin=self.fin)
         self.streams.want(self.stream)
 
@@ -81,13 +81,13 @@ class Streams:
 
     def __init__(
         self,
-        limits: SessionLimits,
+        terms: SessionTerms,
         outbox: Outbox,
         emit: Callable[[Event], None],
         *,
         caller: bool,
     ) -> None:
-        self._limits = limits
+        self._limits = terms.limits
         self._outbox = outbox
         self._emit = emit
         self._table: dict[int, Stream] = {}
@@ -101,7 +101,7 @@ class Streams:
         self._round: deque[Stream] = deque()
         self._windows = 0
         self._held = 0
-        self.peer_window = limits.stream_window
+        self._peer_window = terms.peer_window
         self.now = 0.0
 
     def __len__(self) -> int:
@@ -115,7 +115,7 @@ class Streams:
     # what the application calls
 
     def open(self, service: str) -> Stream:
-        """A new stream of ours."""
+        """Return a new stream of ours."""
         if not 1 <= len(service.encode()) <= SERVICE_SIZE_MAX:
             raise LocalProtocolError(f"a service name is 1 to {SERVICE_SIZE_MAX} bytes")
         if self._next > NUMBER_MAX:
@@ -124,6 +124,24 @@ class Streams:
         self._next += 2
         stream.known = True
         return stream
+
+    def early(self, service: str, sent: int, received: bytes) -> int:
+        """Make stream 1, whose first bytes went with the handshake both ways."""
+        if self._table or self._next > 2 or self._peer_highest > 1:
+            raise LocalProtocolError("the early stream is the first one")
+        stream = self._create(1, service) if self._next == 1 else self._peer_stream(1)
+        if stream is None:
+            raise LocalProtocolError("no stream is allowed at all")
+        if not self._peer_parity:
+            self._next = 3
+        stream.known = True
+        stream.send.begin_at(sent)
+        if self._peer_parity:
+            self._emit(StreamOpened(1, service))
+        if received:
+            stream.receive.insert(0, memoryview(received), fin=False)
+            self._tell_readable(stream)
+        return 1
 
     def accept(self, number: int) -> None:
         """Tell the peer that the service takes its stream."""
@@ -192,7 +210,7 @@ class Streams:
     # what the peer sends
 
     def data_received(self, frame: Data) -> None:
-        """DATA; raises StreamNumberError, FlowError, FinalOffsetError."""
+        """Take in DATA; raises StreamNumberError, FlowError, FinalOffsetError."""
         stream = self._table.get(frame.stream) or self._peer_stream(frame.stream)
         if stream is None:
             return
@@ -213,7 +231,7 @@ class Streams:
         self._tell_readable(stream)
 
     def opened_received(self, frame: Opened) -> None:
-        """OPENED."""
+        """Take in OPENED."""
         stream = self._own_stream(frame.stream)
         if stream is not None and not stream.accepted:
             stream.accepted = True
@@ -236,10 +254,6 @@ class Streams:
             stream.send.limit = frame.limit
             self.want(stream)
 
-    def peer_limit(self, window: int) -> None:
-        """The peer's first window, from the handshake; before any stream."""
-        self.peer_window = window
-
     # what the sender asks
 
     @property
@@ -252,7 +266,7 @@ class Streams:
         return False
 
     def next_range(self, capacity: int) -> DataRange | None:
-        """The next stream's turn: a range of at most ``capacity`` bytes."""
+        """Return the next stream's turn: a range of at most ``capacity`` bytes."""
         while self._round:
             stream = self._round[0]
             span = stream.send.next_range(capacity)
@@ -265,7 +279,7 @@ class Streams:
         return None
 
     def want(self, stream: Stream) -> None:
-        """The stream may have something to send."""
+        """Give the stream a turn: it may have something to send."""
         if not stream.queued:
             stream.queued = True
             self._round.append(stream)
@@ -289,7 +303,7 @@ class Streams:
         stream.held = held
 
     def _create(self, number: int, service: str) -> Stream:
-        windows = (self.peer_window, self._limits.stream_window)
+        windows = (self._peer_window, self._limits.stream_window)
         stream = self._table[number] = Stream(number, service, windows, self.now)
         self._windows += self._limits.stream_window
         return stream
@@ -300,7 +314,7 @@ class Streams:
         return self._table.get(number)
 
     def _peer_stream(self, number: int) -> Stream | None:
-        """The peer's stream of that number, made if it is new; None if it is closed or refused."""
+        """Return the peer's stream, made if it is new; None if it is closed or refused."""
         if number % 2 != self._peer_parity:
             return self._own_stream(number)
         highest = self._peer_highest

@@ -4,7 +4,8 @@ import heapq
 import random
 from hashlib import sha256
 
-from peerstream.node.protocol.session.limits import DEFAULT_LIMITS
+from peerstream.node.protocol.session.frames import AddPath
+from peerstream.node.protocol.session.limits import DEFAULT_LIMITS, SessionTerms
 from peerstream.node.protocol.session.paths import Role
 from peerstream.node.protocol.session.schedule import session_secrets
 from peerstream.node.protocol.session.session import Session
@@ -58,14 +59,17 @@ class Network:
         self.random = random.Random(seed)
         self.queue = []
         self.count = 0
-        ends = zip((Role.CALLER, Role.CALLEE), limits, proof, strict=True)
+        ends = zip((Role.CALLER, Role.CALLEE), limits, limits[::-1], proof, strict=True)
         self.ends = [
             Session(
-                role, secrets(p), level=2, now=self.now, entropy=entropy_of(f"{seed}{role}"),
-                limits=limit,
+                role,
+                secrets(p),
+                SessionTerms(2, limit, peer.stream_window),
+                now=self.now,
+                entropy=entropy_of(f"{seed}{role}"),
             )
-            for role, limit, p in ends
-        ]  # fmt: skip
+            for role, limit, peer, p in ends
+        ]
         self.caller, self.callee = self.ends
         self.paths = {}
         self.log = ([], [])
@@ -96,8 +100,6 @@ class Network:
         """End ``joiner`` joins, the other reads its blob."""
         pair = self.pipes(number, **settings)
         if joiner == 1 and number % 2 == 0:
-            from peerstream.node.protocol.session.frames import AddPath
-
             self.caller.offer_path(AddPath(number, bytes(32), bytes(32), 2, 2))
             self.run(1.0, until=lambda: any(
                 getattr(e, "cookie", None) and e.path == number for e in self.log[1]))  # fmt: skip
