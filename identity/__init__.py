@@ -5,8 +5,14 @@ from peerstream.identity.blinding import BlindedKey, blind_public, blind_secret
 from peerstream.identity.contact import ContactCard
 from peerstream.identity.delegation import Delegation, DelegationChecks, Scope, SignedDelegation
 from peerstream.identity.descriptor import (
+    Audience,
     DescriptorContents,
+    DescriptorKey,
+    HandshakeKey,
+    IntroductionPoint,
     Record,
+    RecordRules,
+    VerifiedRecord,
     open_descriptor,
     seal_descriptor,
 )
@@ -19,6 +25,7 @@ from peerstream.identity.wallet import ChainReader, SignatureKind, verify_wallet
 
 __all__ = [
     "Address",
+    "Audience",
     "BlindedKey",
     "ChainReader",
     "ContactCard",
@@ -26,17 +33,22 @@ __all__ = [
     "Delegation",
     "DelegationChecks",
     "DescriptorContents",
+    "DescriptorKey",
     "DeviceKeys",
+    "HandshakeKey",
     "IdentityError",
     "IdentityKey",
+    "IntroductionPoint",
     "LocalSigner",
     "Record",
+    "RecordRules",
     "Scope",
     "Secret",
     "SignatureKind",
     "SignedDelegation",
     "Signer",
     "VerifiedDevice",
+    "VerifiedRecord",
     "blind_public",
     "blind_secret",
     "open_descriptor",

@@ -12,7 +12,7 @@ _TEXT_SIZE: Final = 2 + 2 * ADDRESS_SIZE
 _HEXADECIMAL: Final = frozenset(string.hexdigits)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True, order=True, repr=False)
 class Address:
     """An Ethereum address: 20 bytes; ``str`` gives the ERC-55 form."""
 
@@ -41,6 +41,9 @@ class Address:
     def of_public_key(cls, point: bytes) -> Self:
         """Return the address of an uncompressed secp256k1 point: 64 bytes, x then y."""
         return cls(keccak256(point)[-ADDRESS_SIZE:])
+
+    def __repr__(self) -> str:
+        return f"Address({self})"
 
     def __str__(self) -> str:
         digits = self.raw.hex()
