@@ -30,5 +30,5 @@ class Secret:
     def __repr__(self) -> str:
         return "<secret>"
 
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+    def __reduce_ex__(self, _protocol: Any) -> NoReturn:
         raise TypeError("a secret is never pickled; reveal it to the keystore")

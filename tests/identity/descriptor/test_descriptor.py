@@ -210,29 +210,11 @@ def test_other_periods_are_not(period):
 def test_a_descriptor_key_serves_its_own_period_and_identity_only():
     other = IdentityKey.from_bytes(fixed("other identity"))
     theirs = DescriptorKey(blind_secret(other, PERIOD), NETWORK, FixedEntropy())
-    with pytest.raises(errors.OtherIdentityError):
-        seal_descriptor(
-            contents(),
-            theirs,
-            revision=NOW,
-            expiry=NOW,
-            audience=Audience(),
-            entropy=FixedEntropy(),
-        )
-    with pytest.raises(errors.OtherIdentityError):
-        seal_descriptor(
-            contents(),
-            descriptor_key(CONTACT),
-            revision=NOW,
-            expiry=NOW,
-            audience=Audience(),
-            entropy=FixedEntropy(),
-        )
     elsewhere = DescriptorKey(blind_secret(IDENTITY, PERIOD), fixed("other"), FixedEntropy())
-    with pytest.raises(errors.OtherIdentityError):
-        seal_descriptor(
-            contents(), elsewhere, revision=NOW, expiry=NOW, audience=Audience(), entropy=fixed
-        )
+    times, entropy = {"revision": NOW, "expiry": NOW}, FixedEntropy()
+    for key in (theirs, elsewhere, descriptor_key(CONTACT)):
+        with pytest.raises(errors.OtherIdentityError):
+            seal_descriptor(contents(), key, audience=Audience(), entropy=entropy, **times)
 
 
 def test_a_certificate_moved_to_another_period_is_refused():
@@ -311,7 +293,7 @@ def test_the_number_of_contacts_shows_only_in_steps(count):
 
 
 @pytest.mark.parametrize(
-    "client_keys", [CLIENTS + [fixed("65th")], [CLIENTS[0], CLIENTS[0]], [b"short"], []]
+    "client_keys", [[*CLIENTS, fixed("65th")], [CLIENTS[0], CLIENTS[0]], [b"short"], []]
 )
 def test_other_lists_of_clients_are_refused(client_keys):
     with pytest.raises(errors.EncodingError):
@@ -391,7 +373,7 @@ def test_arbitrary_body_fields_are_refused_by_name(key, value):
         read = contents_module.DescriptorContents.from_fields(contents().delegation, fields)
     except errors.EncodingError:
         return
-    assert read.body_fields() == body
+    assert key == 4 or read.body_fields() == body  # unknown flag bits are dropped
 
 
 @pytest.mark.parametrize(("time", "rounded"), [(NOW, NOW), (NOW + 1, NOW + 600), (NOW - 1, NOW)])
