@@ -57,6 +57,7 @@ from peerstream.node.protocol.wire.status import Status
 
 DATAGRAMS_UNREAD_MAX = 1_024  # events nobody fetched; later datagrams are dropped
 _QUIET = (Ack, Close)
+_ACTIVE = frozenset((Data, Open, Datagram))
 
 
 class SessionCore:
@@ -74,7 +75,7 @@ class SessionCore:
         self._paths = PathTable(role, secrets, terms.level)
         self._streams = Streams(terms, self._outbox, self._emit, caller=role is Role.CALLER)
         self._receiver = DatagramReceiver()
-        self._heard = now
+        self._active = now  # when the application last used the session
         self._rekey = self._new_rekey(now)
         self._begin(secrets)
         proving = role is Role.CALLEE and secrets.caller_proof is not None
@@ -143,8 +144,8 @@ class SessionCore:
             self._check_proof(frames)
         self._rekey.bytes += len(text)
         quiet = all(isinstance(frame, _QUIET) for frame in frames)
-        if not quiet:
-            self._heard = now
+        if not _ACTIVE.isdisjoint(map(type, frames)):
+            self._active = now
         at_once = not path.confirmed or any(type(frame) is Ping for frame in frames)
         path.note_received(now, len(text), eliciting=not quiet, at_once=at_once)
         if not path.confirmed:

@@ -16,8 +16,9 @@ class SessionLimits:
     receive_budget: int = 67_108_864  # sum of all windows; windows stop growing there
     send_buffer: int = 4_194_304  # of one stream
     send_budget: int = 33_554_432  # of all streams
-    idle_timeout: float = 600.0
+    idle_timeout: float = 600.0  # without an open stream
     keep_warm: float = 15.0  # a standby path shows that it lives
+    dead_after: float = 30.0  # a suspect path is given up
     resume_time: float = 600.0
 
 

@@ -36,8 +36,8 @@ class Path:
 
     __slots__ = (
         "_ack_due", "_asked", "_last_arrival", "_moved_until", "_rate", "_rate_bytes",
-        "_rate_since", "_records",        "confirmed", "congestion", "in_flight", "last_sent", "level", "number",
-        "opener", "port", "progress", "rekeyed_in", "rekeyed_out", "sealer", "suspect",
+        "_rate_since", "_records", "confirmed", "congestion", "in_flight", "last_sent", "level",
+        "number", "opener", "port", "progress", "rekeyed_in", "rekeyed_out", "sealer", "suspect",
         "wants_ping",
     )  # fmt: skip
 

@@ -66,6 +66,7 @@ class Session(SessionCore):
 
     def open_stream(self, service: str) -> int:
         """Open a stream; bytes may be sent at once. Returns its number."""
+        self._active = self._now
         stream = self._streams.open(service)
         self._outbox.push(Open(stream.number, service))
         return stream.number
@@ -87,6 +88,7 @@ class Session(SessionCore):
 
         Returns how many were taken; when fewer than given, Writable follows.
         """
+        self._active = self._now
         return self._streams.send(stream, data)
 
     def send_end(self, stream: int) -> None:
@@ -108,6 +110,7 @@ class Session(SessionCore):
     def send_datagram(self, flow: int, data: bytes, *, life: float, now: float) -> bool:
         """Send a datagram that is worthless in ``life`` seconds; False when too many wait."""
         self._advance(now)
+        self._active = now
         return self._datagrams.queue(flow, data, now + life)
 
     def send_contact(self, body: bytes) -> None:
@@ -180,7 +183,7 @@ class Session(SessionCore):
         self._rekey = self._new_rekey(now)
         self._begin(secrets)
         self._proof = None  # the resume key proved more than the device key could
-        self._heard = now
+        self._active = now
         self._build()
 
     def close(self, code: Status, now: float) -> None:
@@ -246,16 +249,22 @@ class Session(SessionCore):
             if now >= self._stranded_at + self._limits.resume_time:
                 self._finish(Status.TIMEOUT, by_peer=False)
             return
-        if now >= self._heard + self._limits.idle_timeout:
+        if now >= self._idle_at():
             self._finish(Status.IDLE, by_peer=False)
             return
         self._suspect(now)
         if self._rekey.due(now) and in_order(self._paths.alive):
             self._start_rekey()
 
+    def _idle_at(self) -> float:
+        """Return when the session ends unused; open streams may be silent for ever."""
+        return _NEVER if len(self._streams) else self._active + self._limits.idle_timeout
+
     def _suspect(self, now: float) -> None:
         for path in list(self._paths.alive.values()):
-            if now >= path.suspect_at():
+            if path.suspect and now >= path.progress + self._limits.dead_after:
+                self._drop_path(path, Status.TIMEOUT)
+            elif now >= path.suspect_at():
                 path.suspect = True
                 self._emit(PathSuspected(path.number))
         if any(not p.suspect and p.confirmed for p in self._paths.alive.values()):
@@ -274,13 +283,12 @@ class Session(SessionCore):
             return _NEVER
         if self.state is State.STRANDED:
             return self._stranded_at + self._limits.resume_time
-        times = [self._heard + self._limits.idle_timeout, self._datagrams.next_deadline()]
+        times = [self._idle_at(), self._datagrams.next_deadline()]
         if self._role is Role.CALLER and self._rekey.complete:
             times.append(self._rekey.deadline())
         for path in self._paths.alive.values():
-            times += (
-                path.ack_due(), path.suspect_at(), path.last_sent + self._limits.keep_warm
-            )  # fmt: skip
+            silent = path.progress + self._limits.dead_after if path.suspect else path.suspect_at()
+            times += (path.ack_due(), silent, path.last_sent + self._limits.keep_warm)
         return min(times)
 
     @property

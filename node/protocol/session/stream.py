@@ -265,6 +265,7 @@ class ReceiveHalf:
         if final is not None and (final < self.highest or self.final not in (None, final)):
             raise FinalOffsetError(f"reset at {final}")
         self.reset = True
+        self.consumed = self.next_offset
         self._ready.clear()
         self._fragments.clear()
         self._offsets.clear()

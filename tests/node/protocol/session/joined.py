@@ -4,10 +4,11 @@ import heapq
 import random
 from hashlib import sha256
 
+from peerstream.node.protocol.session.events import PathOffered
 from peerstream.node.protocol.session.frames import AddPath
 from peerstream.node.protocol.session.limits import DEFAULT_LIMITS, SessionTerms
 from peerstream.node.protocol.session.paths import Role
-from peerstream.node.protocol.session.schedule import session_secrets
+from peerstream.node.protocol.session.schedule import resumed_secrets, session_secrets
 from peerstream.node.protocol.session.session import Session
 from peerstream.node.protocol.wire.sizes import CELL_SIZES
 
@@ -91,6 +92,20 @@ class Network:
         for end, pipe in zip(self.ends, pair, strict=True):
             end.add_path(0, pipe, 2, self.now)
 
+    def offer(self, number, level=2):
+        self.caller.offer_path(AddPath(number, bytes(32), bytes(32), 2, level))
+
+    def fresh(self, first):
+        new = secrets(seed=b"again%d" % first)
+        return resumed_secrets(new, bytes(32), self.caller.resume_key, first)
+
+    def resume(self, first):
+        new = self.fresh(first)
+        pair = self.pipes(first)
+        for end, pipe in zip(self.ends, pair, strict=True):
+            end.resume(new, self.now)
+            end.add_path(first, pipe, 2, self.now)
+
     def another_path(self, **settings):
         number = self.caller.allocate_path()
         self.join(number, 1, **settings)
@@ -100,14 +115,16 @@ class Network:
         """End ``joiner`` joins, the other reads its blob."""
         pair = self.pipes(number, **settings)
         if joiner == 1 and number % 2 == 0:
-            self.caller.offer_path(AddPath(number, bytes(32), bytes(32), 2, 2))
-            self.run(1.0, until=lambda: any(
-                getattr(e, "cookie", None) and e.path == number for e in self.log[1]))  # fmt: skip
+            self.offer(number)
+            self.run(1.0, until=lambda: self.was_offered(number))
         blob = self.ends[joiner].join_blob(number)
         self.ends[joiner].add_path(number, pair[joiner], 2, self.now)
         expected = number if joiner == 1 and number % 2 == 0 else None
         assert self.ends[1 - joiner].open_join_blob(blob, expected) == number
         self.ends[1 - joiner].add_path(number, pair[1 - joiner], 2, self.now)
+
+    def was_offered(self, number):
+        return any(isinstance(e, PathOffered) and e.path == number for e in self.log[1])
 
     def kill(self, number):
         for end, pipe in zip(self.ends, self.paths[number], strict=True):
