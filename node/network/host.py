@@ -15,6 +15,7 @@ from libp2p.abc import IMuxedConn, INetStream, IRawConnection, ISecureConn, ISec
 from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key_pair
 from libp2p.custom_types import TProtocol
 from libp2p.host.basic_host import BasicHost
+from libp2p.network.auto_connector import AutoConnector
 from libp2p.network.config import ConnectionConfig, RetryConfig
 from libp2p.network.connection.swarm_connection import SwarmConn
 from libp2p.network.exceptions import SwarmException
@@ -99,6 +100,13 @@ class _Muxer(MuxerMultistream):  # type: ignore[misc]  # libp2p is untyped here
         return Yamux(conn, peer_id, self._shared)
 
 
+class _NoConnector(AutoConnector):  # type: ignore[misc]  # libp2p is untyped here
+    """The stock one dials whoever stands in the peer store, from the first moment on."""
+
+    async def start(self) -> None:
+        """Stay stopped."""
+
+
 async def _select(
     conn: negotiate.ByteStream, protocols: Sequence[str], *, initiator: bool
 ) -> TProtocol:
@@ -144,6 +152,7 @@ class Host:
                 outbound_upgrade_timeout=self.options.accept.upgrade_timeout_s,
             ),
         )
+        self.swarm.auto_connector = _NoConnector(self.swarm)
         self.libp2p = BasicHost(self.swarm, disable_identify_address_discovery=True)
         self._silence()
         self.swarm.set_stream_handler(self._serve_stream)
@@ -183,7 +192,6 @@ class Host:
         listening = True
         async with self.libp2p.run(listen_addrs=list(addresses)), trio.open_nursery() as nursery:
             try:
-                await self.swarm.auto_connector.stop()
                 listening = len(self.swarm.listeners) == len(set(map(str, addresses)))
                 if listening:
                     nursery.start_soon(self.shared.batch.run)

@@ -135,10 +135,16 @@ def stock_host(**options):
     )
 
 
+async def eventually(condition: Callable[[], object]) -> None:
+    """Wait for what has no event: the inside of a stock host, or a gate."""
+    with trio.fail_after(PATIENCE_S):
+        while not condition():  # noqa: ASYNC110  # see above
+            await trio.sleep(0.002)
+
+
 @asynccontextmanager
 async def running_stock(host, *, listen: bool = False) -> AsyncIterator[None]:
     async with host.run(listen_addrs=[LOOPBACK] if listen else []):
-        await host.get_network().auto_connector.stop()
         try:
             yield
         finally:

@@ -22,7 +22,7 @@ def collect(messages: list[bytes]) -> list[tuple]:
     def frame(kind: int, flags: int, stream_id: int, length: int) -> None:
         frames.append([kind, flags, stream_id, length, b"", length == 0 or kind != DATA])
 
-    def body(data: memoryview, last: bool) -> None:
+    def body(data: memoryview, last: bool) -> None:  # noqa: FBT001
         frames[-1][4] += bytes(data)
         assert not frames[-1][5]
         frames[-1][5] = last
