@@ -15,6 +15,7 @@ from peerstream.node.config.tables import table
 from peerstream.node.protocol.directory.guards import GuardRules
 from peerstream.node.protocol.directory.ring import RingRules
 from peerstream.node.protocol.directory.weights import WeightRules
+from peerstream.node.protocol.onion.replay import BUCKET_SECONDS
 
 _U63: Final = 2**63 - 1
 _DAY: Final = 86_400
@@ -76,7 +77,7 @@ class NetworkConstants:
     name: str = _setting(_Name())
     epoch_s: int = _setting(_Number(60, 7 * _DAY))
     period_s: int = _setting(_Number(60, 30 * _DAY))
-    bucket_s: int = _setting(_Number(60, _DAY))
+    bucket_s: int = _setting(_Number(BUCKET_SECONDS, BUCKET_SECONDS))  # the replay filter's
     cell_classes: tuple[int, ...] = _setting(_Numbers(_Number(0, 3), 1, 4))
     credits: tuple[int, ...] = _setting(_Numbers(_Number(2, 4_096), 4, 4))
     levels: tuple[int, ...] = _setting(_Numbers(_Number(1, 2), 1, 2))

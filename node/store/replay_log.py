@@ -70,7 +70,7 @@ class ReplayLog:
     """The disk behind a relay's replay filter.
 
     `directory` must exist, mode 0700, used by this process alone; `bucket_s`: the network's
-    bucket. At start, hand `records()` to the filter; then `append` what it accepts, and forward
+    bucket. At start, hand what `load` returns to the filter; then `append` what it accepts, and forward
     the SETUP only when that has returned.
     """
 
@@ -79,18 +79,15 @@ class ReplayLog:
         self._bucket_s = bucket_s
         self._buckets: dict[int, _Bucket] = {}
 
-    def records(self, wall: int) -> list[ReplayRecord]:
-        """Return what was appended in buckets that still count; remove the files of the others.
+    def load(self, wall: int) -> dict[int, list[bytes]]:
+        """Return the tags of each bucket that still counts; remove the files of the others.
 
         Raises ForeignStateError, CorruptedFileError, StatePermissionError, StateUnavailableError.
         """
-        found: list[ReplayRecord] = []
-        for path in sorted(self._directory.glob(f"{_PREFIX}*")):
-            number = _number(path)
-            tags = self._load(path, number)
-            found.extend(ReplayRecord(number, tag) for tag in tags)
+        paths = sorted(self._directory.glob(f"{_PREFIX}*"))
+        found = {_number(path): self._load(path, _number(path)) for path in paths}
         self.expire(wall)
-        return [record for record in found if record.bucket in self._buckets]
+        return {number: tags for number, tags in found.items() if number in self._buckets}
 
     def append(self, record: ReplayRecord) -> None:
         """Remember a SETUP; it survives kill -9 from here on.

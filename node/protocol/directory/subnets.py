@@ -38,6 +38,8 @@ class Endpoint:
             endpoint = cls(_KINDS[parts[1]](parts[2]), int(parts[4]))
         except (KeyError, ValueError) as error:
             raise MalformedDocumentError("no /ip4|ip6/…/tcp/… multiaddr") from error
+        if endpoint.address.version == 6 and endpoint.address.ipv4_mapped is not None:
+            raise MalformedDocumentError("an IPv4 address inside an IPv6 one")
         if str(endpoint) != text or not 0 < endpoint.port < 65_536:
             raise MalformedDocumentError("a multiaddr that is not in its one spelling")
         return endpoint
@@ -49,8 +51,7 @@ class Endpoint:
         or a cloud's metadata address would have its neighbours knock on their own doors.
         """
         address = self.address
-        mapped = address.version == 6 and address.ipv4_mapped is not None
-        if address.is_unspecified or address.is_multicast or mapped:
+        if address.is_unspecified or address.is_multicast:
             raise MalformedDocumentError(f"{address} is no relay's address")
         if not private and not address.is_global:
             raise MalformedDocumentError(f"{address} is no public address")
