@@ -70,7 +70,7 @@ def seal_descriptor(
     """Make the record of one revision: 4 348, 8 444 or 12 540 bytes.
 
     ``revision`` is directory time in seconds and above every one published before; ``expiry`` is
-    rounded up to 600 s. Raises EncodingError when the contents do not fit, OtherIdentityError when
+    rounded up to 600 s. Raises EncodingError when a value does not fit its field, OtherIdentityError when
     the key was blinded from another identity or secret, or is for another network.
     """
     identity_key = contents.identity_key
@@ -78,6 +78,8 @@ def seal_descriptor(
         raise OtherIdentityError("the descriptor key belongs to another identity or secret")
     if key.network_id != contents.delegation.network_id:
         raise OtherIdentityError("the delegation is for another network")
+    if not (0 <= revision < 1 << 64 and 0 <= round_expiry(expiry) < 1 << 32):
+        raise EncodingError("a revision is an u64, an expiry an u32")
     salt = entropy(SALT_SIZE)
     plain = _pad(_encode(contents, audience, salt, entropy))
     header = RecordHeader(

@@ -204,3 +204,18 @@ def expected_contents(common):
     assert canonical.encode(chain.delegation.to_fields()).hex() == common["delegation"]
     body = canonical.decode_fields(unhex(common["body"]), known=BODY_KNOWN, max_size=8_192)
     return DescriptorContents.from_fields(chain.delegation, body)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: network.static_network_id(bytes(31)),
+        lambda: network.dht_network_id(b""),
+        lambda: network.chain_network_id(0, Address(bytes(20)), bytes(32)),
+        lambda: network.chain_network_id(2**64, Address(bytes(20)), bytes(32)),
+        lambda: network.chain_network_id(1, Address(bytes(20)), bytes(31)),
+    ],
+)
+def test_no_network_has_another_origin(make):
+    with pytest.raises(errors.KeyMaterialError):
+        make()

@@ -302,8 +302,20 @@ def authorise(client_keys, body_key, salt, filler):
 
 
 def record(  # noqa: PLR0917
-    network, identity, account, descriptor_seed, period, revision, expiry, salt, secret, document
+    network,
+    identity,
+    account,
+    descriptor_seed,
+    period,
+    revision,
+    expiry,
+    salt,
+    secret,
+    document,
+    *,
+    pad=None,
 ):
+    """The record around a document; ``pad`` changes the padded plaintext, for hostile records."""
     blinded_secret = blind_secret(identity, period, secret)
     blinded, public = x_only(blinded_secret), ed25519_public(descriptor_seed)
     certificate = schnorr_sign(
@@ -312,6 +324,7 @@ def record(  # noqa: PLR0917
     )
     size = next(s for s in (4096, 8192, 12288) if 4 + len(document) + 16 <= s)
     plain = (len(document).to_bytes(4) + document).ljust(size - 16, b"\0")
+    plain = pad(plain) if pad else plain
     times = period.to_bytes(8) + revision.to_bytes(8)
     head = b"PSD1" + blinded + public + certificate + times + expiry.to_bytes(4) + salt
     head += size.to_bytes(4)

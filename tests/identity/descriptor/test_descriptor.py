@@ -385,3 +385,20 @@ def test_keys_and_audiences_show_no_secret():
     shown = repr(Audience(CONTACT, CLIENTS[:2])) + repr(descriptor_key())
     assert "contact_secret" not in shown
     assert shown.endswith(f"<descriptor key of period {PERIOD}>")
+
+
+def test_the_largest_contents_fit_the_largest_record():
+    wallet_signature = bytes(2_048)
+    huge = contents(
+        delegation=replace(contents().delegation, signature=wallet_signature),
+        handshake_keys=(HandshakeKey(fixed("hk", 1_216), NOW),) * 4,
+        introduction_points=points(10),
+        meeting_points=points(10, "m"),
+    )
+    assert len(record(Audience(CONTACT, CLIENTS), contents=huge)) == RECORD_MAXIMUM
+
+
+@pytest.mark.parametrize("changes", [{"revision": -1}, {"revision": 2**64}, {"expiry": 2**32}])
+def test_times_that_no_record_can_hold_are_refused_by_name(changes):
+    with pytest.raises(errors.EncodingError):
+        record(**changes)
