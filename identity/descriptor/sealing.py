@@ -70,8 +70,9 @@ def seal_descriptor(
     """Make the record of one revision: 4 348, 8 444 or 12 540 bytes.
 
     ``revision`` is directory time in seconds and above every one published before; ``expiry`` is
-    rounded up to 600 s. Raises EncodingError when a value does not fit its field, OtherIdentityError when
-    the key was blinded from another identity or secret, or is for another network.
+    rounded up to 600 s. Raises EncodingError when a value does not fit its field,
+    OtherIdentityError when the key was blinded from another identity or secret, or is for another
+    network.
     """
     identity_key = contents.identity_key
     if key.blinded != blind_public(identity_key, key.period, audience.contact_secret):
