@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from peerstream.node.config.errors import (
     MissingSettingError,
@@ -11,6 +11,8 @@ from peerstream.node.config.errors import (
     SettingRangeError,
     UnknownSettingError,
 )
+
+_BRACKETS_MAX: Final = 900  # Python's own recursion limit is 1 000; 256 relays need 512
 
 
 def table(
@@ -63,6 +65,10 @@ def items(name: str, value: object, maximum: int) -> list[Any]:
 
 def parse_json(data: bytes) -> object:
     """Parse JSON without floats, and without one name twice. Raises NetworkFileMalformedError."""
+    # py_ecc, which eth_account imports, lifts the recursion limit to 100 000; the parser in C then
+    # runs off its stack and takes the process with it, where it would have raised RecursionError.
+    if data.count(b"[") + data.count(b"{") > _BRACKETS_MAX:
+        raise NetworkFileMalformedError(f"more than {_BRACKETS_MAX} lists and objects")
     try:
         return json.loads(
             data.decode(),
@@ -70,7 +76,7 @@ def parse_json(data: bytes) -> object:
             parse_float=_no_float,
             parse_constant=_no_float,
         )
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise NetworkFileMalformedError(f"no JSON: {error}") from error
 
 

@@ -30,7 +30,7 @@ VERSION: Final = 1
 _SCHEMA: Final = "psp.state"
 _MARKER: Final = "state.json"
 _LOCK: Final = "lock"
-_MARKER_MAX: Final = 1_024
+_MARKER_MAX: Final = 256  # too short to nest deep
 
 
 def default_path(name: str = "default") -> Path:
@@ -135,7 +135,7 @@ def _check_version(path: Path) -> None:
         return
     try:
         found = json.loads(data)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise CorruptedFileError(f"{path} is no JSON") from error
     if not isinstance(found, dict) or found.get("schema") != _SCHEMA:
         raise ForeignStateError(f"{path} is not a node's")
