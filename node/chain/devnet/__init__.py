@@ -1,0 +1,1 @@
+"""Private chains for development and tests: embedded, anvil or hardhat (SPEC 8.6)."""
