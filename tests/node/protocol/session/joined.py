@@ -99,6 +99,9 @@ class Network:
         new = secrets(seed=b"again%d" % first)
         return resumed_secrets(new, bytes(32), self.caller.resume_key, first)
 
+    def next_path(self):
+        return max(end.next_path for end in self.ends)
+
     def resume(self, first):
         new = self.fresh(first)
         pair = self.pipes(first)
@@ -114,7 +117,7 @@ class Network:
     def join(self, number, joiner, **settings):
         """End ``joiner`` joins, the other reads its blob."""
         pair = self.pipes(number, **settings)
-        if joiner == 1 and number % 2 == 0:
+        if joiner == 1 and number % 2 == 0 and not self.was_offered(number):
             self.offer(number)
             self.run(1.0, until=lambda: self.was_offered(number))
         blob = self.ends[joiner].join_blob(number)
