@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import IntFlag
 from typing import Final, Self
 
-from peerstream.identity import eip712
+from peerstream.identity import canonical, eip712
 from peerstream.identity.address import ADDRESS_SIZE, Address
 from peerstream.identity.canonical import Fields, Value
 from peerstream.identity.errors import (
@@ -34,6 +34,7 @@ from peerstream.identity.wallet import (
 MAXIMUM_LIFETIME: Final = 90 * 86_400  # a lost identity key is harmless after a quarter
 CLOCK_SKEW: Final = 3_600  # clocks of phones and virtual machines are wrong by minutes, not hours
 LABEL_MAXIMUM: Final = 32
+SIGNED_MAXIMUM: Final = WALLET_SIGNATURE_MAXIMUM + 256
 _LABEL_ALPHABET: Final = frozenset(string.ascii_letters + string.digits + " ._-")
 _TIME_BOUND: Final = (1 << 64) - 1
 
@@ -207,6 +208,16 @@ class SignedDelegation:
             self.signature,
             eth_call=checks.eth_call,
         )
+
+    def encode(self) -> bytes:
+        """Return the wire form of a delegation that travels alone (a grant)."""
+        return canonical.encode(self.to_fields())
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Read the wire form; raises EncodingError, KeyMaterialError or LifetimeError."""
+        fields = canonical.decode_fields(data, known=range(1, 4), max_size=SIGNED_MAXIMUM)
+        return cls.from_fields(fields)
 
     def to_fields(self) -> dict[int, Value]:
         """Return the map that stands for it inside a document."""

@@ -145,6 +145,8 @@ class CredentialChain:
         certificate = DeviceCertificate.from_fields(
             canonical.decode_fields(body, known=_CERTIFICATE_KNOWN, max_size=len(body))
         )
+        if certificate.encode() != body:
+            raise EncodingError("a certificate has exactly its four fields: all are signed")
         return cls(
             SignedDelegation.from_fields(fields), certificate, fields.octets(5, SIGNATURE_SIZE)
         )

@@ -81,6 +81,18 @@ def test_every_statement_says_what_it_cannot_do_and_differs():
         assert ("publish" in statement) == bool(scope & Scope.PUBLISH)
 
 
+def test_decode_undoes_encode():
+    assert SignedDelegation.decode(SIGNED.encode()) == SIGNED
+    long = replace(SIGNED, signature=bytes(2_048))
+    assert SignedDelegation.decode(long.encode()) == long
+
+
+@given(st.binary(max_size=300))
+def test_arbitrary_bytes_are_refused(data):
+    with pytest.raises(errors.EncodingError):
+        SignedDelegation.decode(data)
+
+
 def test_an_honest_delegation_verifies():
     assert SIGNED.verify(checks()) is SignatureKind.PLAIN
 

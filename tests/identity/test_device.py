@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peerstream.identity import CredentialChain, IdentityKey, LocalSigner, Scope, errors
+from peerstream.identity import CredentialChain, IdentityKey, LocalSigner, Scope, canonical, errors
 from peerstream.identity.device import CREDENTIAL_CHAIN_MAXIMUM, DeviceCertificate
 from tests.identity.samples import (
     CHAIN,
@@ -83,6 +83,18 @@ def test_a_flipped_bit_anywhere_is_refused(bit):
 def test_arbitrary_bytes_are_refused(data):
     with pytest.raises(errors.EncodingError):
         CredentialChain.decode(data)
+
+
+def test_a_certificate_with_a_fifth_field_is_refused():
+    fields = canonical.decode(ENCODED, max_size=999)
+    fields[4] = canonical.encode(canonical.decode(fields[4], max_size=999) | {5: 0})
+    with pytest.raises(errors.EncodingError):
+        CredentialChain.decode(canonical.encode(fields))
+
+
+def test_a_field_from_the_future_in_the_chain_is_ignored():
+    fields = canonical.decode(ENCODED, max_size=999) | {6: b"new"}
+    assert CredentialChain.decode(canonical.encode(fields)) == CHAIN
 
 
 def test_a_longer_chain_is_refused_both_ways():

@@ -26,6 +26,7 @@ from peerstream.identity import (
     seal_descriptor,
 )
 from peerstream.identity.contact import pair_secret
+from peerstream.identity.descriptor.authorisation import derive_key
 from peerstream.identity.descriptor.contents import BODY_KNOWN, DescriptorContents
 from peerstream.identity.keys import verify_schnorr
 from tests.identity.samples import vectors
@@ -65,6 +66,14 @@ def test_an_identity_key_signs_as_bip340_with_zeros_for_auxiliary_randomness():
     case = vectors("bip340")["cases"][0]
     key = IdentityKey.from_bytes(unhex(case["secret_key"]))
     assert key.sign(unhex(case["message"])).hex() == case["signature"]
+
+
+@pytest.mark.parametrize("case", named(vectors("hkdf")["cases"]))
+def test_hkdf(case):
+    salt, secret, info = (unhex(case[k]) for k in ("salt", "ikm", "info"))
+    assert derive_key(salt, secret, info).hex() == case["okm"][:64]
+    size = len(unhex(case["okm"]))
+    assert slow_identity.hkdf(salt, secret, info, size)[:size].hex() == case["okm"]
 
 
 @pytest.mark.parametrize("case", vectors("address"))
