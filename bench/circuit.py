@@ -50,6 +50,7 @@ class Bench:
                 replay_filter=ReplayFilter(),
                 record=lambda _record: None,
                 entropy=secrets.token_bytes,
+                pool=self.pool,
             ),
             now=0.0,
             wall=self.wall,

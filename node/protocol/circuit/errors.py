@@ -74,6 +74,12 @@ class AnswersUnreadError(CircuitBreachError):
     status = Status.LIMIT
 
 
+class MemoryNeededError(CircuitBreachError):
+    """The relay holds too many cells and this circuit's readers are the slowest. Destroyed."""
+
+    status = Status.LIMIT
+
+
 class CommandError(CircuitBreachError):
     """A command that this hop does not know, or whose body has another shape."""
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from peerstream.node.protocol.circuit.errors import BadSetupsError
 from peerstream.node.protocol.circuit.token_bucket import TokenBucket
 
+CIRCUIT_RATE = 25_000_000  # bytes a second that one circuit shall reach at any distance
+SCALE_MAX = 16.0  # 8 MiB in the default class: 25 MB/s over 160 ms
+BASE_WINDOW = 524_288  # bytes; the initial window of the default class
 BAD_SETUPS_MAX = 3  # an honest client may meet a key change once; not three times
 BAD_SETUPS_SECONDS = 10.0
 CLIENT_CIRCUITS_MAX = 64
@@ -36,6 +39,17 @@ class LinkLimits:
     def for_relay(cls) -> "LinkLimits":
         """Return those of a neighbour that proved to be a relay of our set."""
         return cls(RELAY_CIRCUITS_MAX, 1_000.0, 4_000.0, closes_on_bad_setups=False)
+
+
+def credit_scale(round_trip: float | None, *, held_bytes: int, held_max: int) -> float:
+    """Return what to set as a link's `credit_scale`.
+
+    Two bandwidth-delay products at CIRCUIT_RATE for a round trip in seconds; 1 when it is not
+    known, or when the process holds more than half of the `held_max` bytes of cells it may.
+    """
+    if round_trip is None or held_bytes > held_max // 2:
+        return 1.0
+    return min(SCALE_MAX, max(1.0, 2 * round_trip * CIRCUIT_RATE / BASE_WINDOW))
 
 
 class SetupAdmission:

@@ -14,6 +14,7 @@ class BufferPool:
     """
 
     def __init__(self) -> None:
+        self._allocated = dict.fromkeys(CELL_SIZES, 0)
         self._free: dict[int, list[memoryview]] = {size: [] for size in CELL_SIZES}
         self._kept = {size: min(KEPT_BUFFERS, KEPT_BYTES // size) for size in CELL_SIZES}
 
@@ -22,6 +23,7 @@ class BufferPool:
         free = self._free[cell_size]
         if free:
             return free.pop()
+        self._allocated[cell_size] += 1
         return memoryview(bytearray(cell_size + CELL_BUFFER_OVERHEAD))
 
     def give(self, buffer: memoryview) -> None:
@@ -30,3 +32,13 @@ class BufferPool:
         free = self._free[cell_size]
         if len(free) < self._kept[cell_size]:
             free.append(buffer)
+        else:
+            self._allocated[cell_size] -= 1
+
+    @property
+    def lent_bytes(self) -> int:
+        """Bytes of cells that are in use: waiting in queues, nearly always."""
+        return sum(
+            size * (allocated - len(self._free[size]))
+            for size, allocated in self._allocated.items()
+        )

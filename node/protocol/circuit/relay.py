@@ -7,7 +7,9 @@ from typing import Final, NamedTuple
 
 from peerstream.node.protocol.circuit.bodies import decode_payload
 from peerstream.node.protocol.circuit.commands import CommandHandler, Commands
+from peerstream.node.protocol.circuit.errors import MemoryNeededError
 from peerstream.node.protocol.circuit.link import Link
+from peerstream.node.protocol.circuit.pool import BufferPool
 from peerstream.node.protocol.circuit.relay_circuit import Input, RelayCircuit, State
 from peerstream.node.protocol.errors import RemoteProtocolError
 from peerstream.node.protocol.onion.errors import ReplayFilterFullError, SetupError
@@ -25,6 +27,7 @@ CONTEXT_SECONDS: Final = 30.0  # idle so long, a circuit gives its 14 KB of cont
 SWEEP_SECONDS: Final = 2.0  # looking at 10 000 circuits takes about 5 ms
 CIRCUITS_MAX: Final = 50_000  # 4 KB each when idle
 DIALS_MAX: Final = 1_024
+HELD_BYTES_MAX: Final = 268_435_456  # of cells in queues; 500 full windows of the default class
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,8 @@ class RelayParts:
     """What a relay is made of.
 
     `record` must have stored what it is given when it returns: the SETUP goes on after that.
-    `directory` holds the handlers of DIR_* commands, see `Commands`.
+    `directory` holds the handlers of DIR_* commands, see `Commands`. `pool` MUST be the one that
+    all links of the relay are made with: what it has lent is what the relay holds.
     """
 
     relay_id: bytes
@@ -41,7 +45,9 @@ class RelayParts:
     record: Callable[[ReplayRecord], None]
     entropy: Callable[[int], bytes]
     directory: Mapping[Command, CommandHandler] = field(default_factory=dict)
+    pool: BufferPool = field(default_factory=BufferPool)
     circuits_max: int = CIRCUITS_MAX
+    held_bytes_max: int = HELD_BYTES_MAX
 
 
 class ConnectNeeded(NamedTuple):
@@ -93,6 +99,15 @@ class RelayCore:
         """How many rendezvous are waited for or joined."""
         return len(self._commands.rendezvous)
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of cells that wait in this relay."""
+        return self._parts.pool.lent_bytes
+
+    @property
+    def _is_full(self) -> bool:
+        return self.held_bytes > self._parts.held_bytes_max
+
     def events(self) -> list[ConnectNeeded]:
         """Take what happened since the last call."""
         events, self._events = self._events, []
@@ -127,7 +142,7 @@ class RelayCore:
     def setup_received(self, link: Link, circuit_id: int, frame: bytes) -> None:
         """Open one circuit, or refuse it in silence."""
         self._now = max(self._now, link.now)
-        if len(self._circuits) >= self._parts.circuits_max:
+        if len(self._circuits) >= self._parts.circuits_max or self._is_full:
             link.send_destroy(circuit_id, Status.BUSY)
             return
         try:
@@ -216,6 +231,8 @@ class RelayCore:
         self._wall = wall
         for relay_id, waiting in list(self._dials.items()):
             self._give_up_dials(relay_id, waiting)
+        if self._is_full:
+            self._relieve()
         if now - self._swept_at >= SWEEP_SECONDS:
             self._swept_at = now
             self._sweep()
@@ -230,6 +247,14 @@ class RelayCore:
             del self._dials[relay_id]
         for circuit in late:
             circuit.answer(Status.TIMEOUT)
+
+    def _relieve(self) -> None:
+        """Close the circuits that hold most until a quarter of the memory is free again."""
+        enough = self._parts.held_bytes_max * 3 // 4
+        for circuit in sorted(self._circuits, key=lambda c: c.held_cells, reverse=True):
+            if self.held_bytes <= enough:
+                return
+            circuit.breach(MemoryNeededError(f"{circuit.held_cells} cells waited"))
 
     def _sweep(self) -> None:
         now = self._now

@@ -168,6 +168,11 @@ class RelayCircuit:
         return self.cells_received - self._kept
 
     @property
+    def held_cells(self) -> int:
+        """Cells that wait here for one of its neighbours."""
+        return len(self.up.waiting) + (len(self.down.waiting) if self.down is not None else 0)
+
+    @property
     def awaits_reply(self) -> bool:
         """Whether the SETUP was not answered yet."""
         return self._reply is not None

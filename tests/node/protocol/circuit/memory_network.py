@@ -137,6 +137,7 @@ class MemoryRelay:
                 record=self.records.append,
                 entropy=network.entropy,
                 directory=directory,
+                pool=self.pool,
             ),
             now=network.now,
             wall=network.wall,
