@@ -7,7 +7,7 @@ from peerstream.node.protocol.circuit.leg import Leg
 from peerstream.node.protocol.circuit.pool import BufferPool
 from peerstream.node.protocol.circuit.scheduler import Scheduler
 
-CONTROL_BYTES_MAX: Final = 1_048_576  # 64 SETUPs: a link slower than that takes no new circuit
+CONTROL_BYTES_MAX: Final = 2_097_152  # 128 SETUPs: a link slower than that takes no new circuit
 
 
 class LinkOutput:

@@ -391,7 +391,7 @@ def test_pings_of_two_idle_sides_come_to_rest():
 def test_a_neighbour_that_reads_no_answers_is_closed():
     link, _ = listener()
     ping = encode_frame(0, FrameType.PING, bytes(8))
-    for _ in range(200):
+    for _ in range(300):
         link.receive_data(ping * 1000, 0.0)
     link.tick(0.5)
     assert isinstance(link.failure, LinkStuckError)

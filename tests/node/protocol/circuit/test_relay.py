@@ -670,3 +670,94 @@ def test_ten_thousand_circuits_leave_nothing_behind():
     tracemalloc.stop()
     everybody_forgot(network)
     assert after - before < 20_000
+
+
+def test_a_relay_that_holds_too_much_drops_the_slowest_readers():
+    network = MemoryNetwork(61)
+    meeting = Meeting(network)
+    listener, joiner = meeting.meet()
+    other = network.relay()
+    alive = circuit(network, [meeting.point, other])
+    joiner.circuit._leg.grant_at = 1 << 60
+    network.cable(joiner.circuit._link).blocked.add(joiner.circuit._link)
+    while listener.circuit.room():
+        listener.send(bytes(CELL_SIZES[2]))
+    network.run()
+    slowest = max(network.relays.values(), key=lambda relay: relay.core.held_bytes)
+    assert slowest.core.held_bytes >= slowest.queued() > 0
+    object.__setattr__(slowest.core._parts, "held_bytes_max", 8 * CELL_SIZES[2])
+    refused = network.client().circuit([slowest])
+    network.run()
+    assert isinstance(refused.error, CircuitDestroyedError)
+    assert refused.error.status is Status.BUSY
+    network.advance(1.0)
+    assert slowest.core.breaches["MemoryNeededError"] == 1
+    assert slowest.core.held_bytes <= 8 * CELL_SIZES[2]
+    assert alive.reason is None
+
+
+def test_a_relay_with_all_its_circuits_is_busy():
+    network = MemoryNetwork(62)
+    (relay,) = relays(network, 1)
+    object.__setattr__(relay.core._parts, "circuits_max", 2)
+    owners = [circuit(network, [relay]) for _ in range(3)]
+    assert [owner.message for owner in owners] == [b"", b"", None]
+    assert owners[2].error.status is Status.BUSY
+
+
+def test_a_hostile_neighbour_takes_only_its_own_circuits_along():
+    network = MemoryNetwork(63)
+    meeting = Meeting(network)
+    listener, joiner = meeting.meet()
+    guard = meeting.client_path[0]
+    attacker = network.client()
+    doomed = attacker.circuit([guard, meeting.client_path[1]])
+    network.run()
+    link = attacker.links[guard.relay_id]
+    cable = network.cable(link)
+    cable.deliver(guard.links[-1], b"\xff" * 64)
+    network.cables.remove(cable)
+    network.run()
+    assert [type(error).__name__ for error in cable.errors] == ["FrameError"]
+    assert doomed.reason is Status.CLOSED
+    listener.send(b"x" * CELL_SIZES[2])
+    network.run()
+    assert joiner.cells == [b"x" * CELL_SIZES[2]]
+
+
+def test_a_full_replay_filter_is_busy_and_not_the_client_s_fault():
+    network = MemoryNetwork(64)
+    (relay,) = relays(network, 1)
+    relay.core._parts.replay_filter._design_load = 1
+    owners = [circuit(network, [relay]) for _ in range(6)]
+    assert [owner.message for owner in owners] == [b"", b""] + [None] * 4
+    assert {owner.error.status for owner in owners[2:]} == {Status.BUSY}
+
+
+def test_a_link_too_slow_for_new_circuits_refuses_them():
+    network = MemoryNetwork(65)
+    first, second = relays(network, 2)
+    cable = network.connect_relays(first, second)
+    network.run()
+    cable.cut = True  # nothing is fetched from it any more
+    client = network.client()
+    owners = []
+    for _ in range(140):
+        owners.append(client.circuit([first, second]))
+        network.run()
+    refused = [owner for owner in owners if owner.error is not None]
+    assert 0 < len(refused) < 20
+    assert {(owner.error.hop, owner.error.status) for owner in refused} == {(0, Status.BUSY)}
+
+
+def test_too_many_dials_are_refused():
+    network = MemoryNetwork(66)
+    first, second = relays(network, 2)
+    network._dial = lambda _relay, _relay_id: None
+    client = network.client()
+    for _ in range(1_025):
+        owner = client.circuit([first, second])
+        network.run()
+    assert owner.error.status is Status.BUSY
+    network.advance(6.0)
+    assert first.core.circuits == 0
