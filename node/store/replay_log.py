@@ -70,7 +70,8 @@ class ReplayLog:
     """The disk behind a relay's replay filter.
 
     `directory` must exist, mode 0700, used by this process alone; `bucket_s`: the network's
-    bucket. At start, hand what `load` returns to the filter; then `append` what it accepts, and forward
+    bucket. At start, hand what `load` returns to the filter; then
+    `append` what it accepts, and forward
     the SETUP only when that has returned.
     """
 
@@ -80,7 +81,7 @@ class ReplayLog:
         self._buckets: dict[int, _Bucket] = {}
 
     def load(self, wall: int) -> dict[int, list[bytes]]:
-        """Return the tags of each bucket that still counts; remove the files of the others.
+        """Return the tags of each bucket that still counts; remove the other files.
 
         Raises ForeignStateError, CorruptedFileError, StatePermissionError, StateUnavailableError.
         """

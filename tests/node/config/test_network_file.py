@@ -235,4 +235,4 @@ def test_garbage_is_refused_by_name(value, part):
         parse(whole)
     except NetworkFileError:
         return
-    assert part == "start" and value == {}
+    assert (part, value) == ("start", {})

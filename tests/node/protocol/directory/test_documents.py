@@ -1,5 +1,6 @@
 """Every signed document: what was signed is what is read, and nothing else is."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -96,11 +97,9 @@ def test_what_is_read_is_what_was_written(name):
 @pytest.mark.parametrize("name", SAMPLES)
 @given(data=st.binary(max_size=600))
 def test_garbage_is_malformed(name, data):
-    decode, sample = SAMPLES[name]
-    try:
+    decode, _ = SAMPLES[name]
+    with suppress(MalformedDocumentError):
         assert decode(data).encode() == data
-    except MalformedDocumentError:
-        pass
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -116,10 +115,8 @@ def test_damage_is_malformed_or_another_value(name, choice):
         data = sample[:place]
     else:
         data = sample[:place] + choice.draw(st.binary(min_size=1, max_size=3)) + sample[place:]
-    try:
+    with suppress(MalformedDocumentError):
         assert decode(data).encode() == data
-    except MalformedDocumentError:
-        pass
 
 
 def test_entries_survive_their_encoding():
@@ -140,8 +137,8 @@ def test_a_relay_descriptor_is_its_relays(signed):
         document.verify(relay(2).entry, NETWORK)
     with pytest.raises(BadDocumentSignatureError):
         document.verify(one.entry, OTHER_NETWORK)
+    forged = replace(document, statement=bytes(65))
     with pytest.raises(BadDocumentSignatureError):
-        forged = replace(document, statement=bytes(65))
         forged.verify(one.entry, NETWORK)
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -89,7 +90,7 @@ def check(path, purpose, level, named, candidates, guards) -> None:
     level = 2 if "DIRECTORY" in purpose.name else level
     assert len(path) == LENGTHS[purpose][level - 1]
     assert path[0] == guards.guard(level)
-    assert all(a != b for a, b in zip(path, path[1:], strict=False))
+    assert all(a != b for a, b in pairwise(path))
     hops = [candidates.get(hop) for hop in path]
     excluded = guards.exclusion()
     if level == 2:
@@ -206,7 +207,7 @@ def test_choices_among_alternatives_are_even():
 def test_own_choices_follow_the_weights():
     candidates = alone(12)
     guards = guards_of(candidates, 1)
-    heavy = sorted(set(candidates) - guards.exclusion() - set(guards.vanguard_ids()))[0]
+    heavy = min(set(candidates) - guards.exclusion() - set(guards.vanguard_ids()))
     candidates[heavy] = replace(candidates[heavy], weight=900)
     chooser = PathChooser(PathInputs(candidates, guards))
     hits = sum(

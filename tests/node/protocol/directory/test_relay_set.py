@@ -1,6 +1,6 @@
-import pytest
 from dataclasses import replace
 
+import pytest
 from eth_abi import encode as abi_encode
 from hypothesis import given
 from hypothesis import strategies as st
