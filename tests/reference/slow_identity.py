@@ -4,6 +4,7 @@ Its curve, hashes, CBOR and EIP-712 are written out here; AES-GCM and Ed25519 co
 library than the package's. ``python -m tests.reference.identity_vectors`` writes the vectors.
 """
 
+import functools
 import hashlib
 import hmac
 from pathlib import Path
@@ -37,6 +38,7 @@ def add(a, b):
     return x, (slope * (a[0] - x) - a[1]) % P
 
 
+@functools.lru_cache(1_024)  # vectors ask for the same few points again and again
 def multiply(scalar, point):
     total = None
     while scalar:
