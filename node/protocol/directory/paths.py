@@ -92,7 +92,7 @@ class PathChooser:
             return self._two_hops(guard, targets, own=purpose in _OWN)
         if purpose is Purpose.CLIENT_RENDEZVOUS:
             return self._three_hops(guard, targets, entropy)
-        return self._four_hops(guard, list(targets), entropy, own=purpose in _OWN)
+        return self._four_hops(guard, targets, entropy, own=purpose in _OWN)
 
     def introduction_points(self, count: int, entropy: Entropy) -> tuple[bytes, ...]:
         """Up to `count` relays for a descriptor, no two of one operator, family or subnet.
@@ -156,7 +156,7 @@ class PathChooser:
         raise NoSafePathError("no rendezvous point is apart from guard and vanguards")
 
     def _four_hops(
-        self, guard: Candidate, targets: list[Candidate], entropy: Entropy, *, own: bool
+        self, guard: Candidate, targets: Iterable[Candidate], entropy: Entropy, *, own: bool
     ) -> tuple[bytes, ...]:
         for target in targets:
             if own and target.conflicts([guard]):
