@@ -25,6 +25,10 @@ class MalformedAnswerError(EndpointError):
     """What came back is no JSON-RPC, is too large or of the wrong type: use another endpoint."""
 
 
+class AnswerTooLargeError(MalformedAnswerError):
+    """It sent more than we take at once: ask for fewer blocks."""
+
+
 class EndpointRefusedError(EndpointError):
     """It answered with a JSON-RPC error: it lacks the method or the data, or limits the range.
 

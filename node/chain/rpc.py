@@ -16,6 +16,7 @@ import httpx2
 import trio
 
 from peerstream.node.chain.errors import (
+    AnswerTooLargeError,
     EndpointBusyError,
     EndpointClosedError,
     EndpointRefusedError,
@@ -129,7 +130,7 @@ class RpcClient:
             async for chunk in response.aiter_bytes():
                 received += chunk
                 if len(received) > RESPONSE_MAX:
-                    raise MalformedAnswerError(f"{self.name} sent more than {RESPONSE_MAX} bytes")
+                    raise AnswerTooLargeError(f"{self.name} sent more than {RESPONSE_MAX} bytes")
             return bytes(received)
 
     def _parse(self, body: bytes) -> Any:
