@@ -113,6 +113,13 @@ class Directory:
                 return view.get(relay_id)
         raise UnknownRelayError(f"{relay_id.hex()[:16]} around epoch {current}")
 
+    def _entry_for(self, relay_id: bytes, key_epoch: int, wall: int) -> RelayEntry:
+        """The entry that a descriptor is judged by: its statement key may have changed since."""
+        for view in self._views.values():
+            if view.in_force(key_epoch * self.rules.epoch_s) and relay_id in view:
+                return view.get(relay_id)
+        return self.entry(relay_id, wall)
+
     # Descriptors and addresses
 
     def add_descriptor(self, data: bytes, wall: int) -> RelayDescriptor:
@@ -129,7 +136,7 @@ class Directory:
         known = self._descriptors[epoch].get(relay_id)
         if known == document:
             return known.descriptor
-        descriptor = document.verify(self.entry(relay_id, wall), self.rules.network_id)
+        descriptor = document.verify(self._entry_for(relay_id, epoch, wall), self.rules.network_id)
         if known is None:
             self._onion_keys[relay_id, epoch] = _onion_key(descriptor)
             self._descriptors[epoch][relay_id] = document

@@ -171,6 +171,17 @@ def test_the_descriptor_of_the_next_epoch_waits():
         directory.hop(RELAYS[2].relay_id, WALL + EPOCH_S)
 
 
+def test_a_descriptor_is_judged_by_the_entry_of_its_epoch():
+    plain, signed = relay(1), relay(1, signed=True)
+    directory = Directory(rules())
+    directory.add_view(view_of([plain]))
+    directory.add_view(view_of([signed], EPOCH + 1))
+    directory.add_descriptor(plain.descriptor().encode(), WALL)
+    with pytest.raises(BadDocumentSignatureError):
+        directory.add_descriptor(plain.descriptor(EPOCH + 1).encode(), WALL)
+    directory.add_descriptor(signed.descriptor(EPOCH + 1).encode(), WALL)
+
+
 def test_a_relay_of_another_version_is_no_hop():
     directory = Directory(rules())
     directory.add_view(view_of(RELAYS))
