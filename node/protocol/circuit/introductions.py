@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from peerstream.node.protocol.circuit.relay_circuit import RelayCircuit
 
 HELD_MAX: Final = 16  # 144 KiB for one service that is building its circuit anew
+HELD_TOTAL_MAX: Final = 1_024  # 9 MiB: whoever lets keys die on purpose gets no more memory
 HELD_SECONDS: Final = 20.0
 
 
@@ -70,7 +71,7 @@ class Introductions:
             return Status.LIMIT
         circuit = desk.circuit
         if circuit is None:
-            if len(desk.held) >= HELD_MAX:
+            if len(desk.held) >= HELD_MAX or self._held() >= HELD_TOTAL_MAX:
                 return Status.LIMIT
             desk.held.append(introduction.blob)
         elif circuit.own_room_for(len(introduction.blob)):
@@ -96,6 +97,9 @@ class Introductions:
         ]
         for key in gone:
             del self._desks[key]
+
+    def _held(self) -> int:
+        return sum(len(desk.held) for desk in self._desks.values() if desk.circuit is None)
 
     def _leave(self, circuit: "RelayCircuit") -> None:
         key = self._keys.pop(circuit, None)

@@ -87,6 +87,7 @@ class Link:
         self.on_output: Callable[[Link], None] = _ignore
         self.on_setup: Callable[[Link, int, bytes], None] | None = None
         self.credit_scale = 1.0
+        self.batches_sent = 0
         self.version: int | None = None
         self.peer_padding: PaddingRate | None = None
         self.breaches: Counter[str] = Counter()
@@ -107,7 +108,7 @@ class Link:
         self._unheard = False
         self._announced = False
         hello = Hello(LINK_VERSIONS, 0, 0, 0, limits.circuits_max)
-        self._send(0, FrameType.HELLO, hello.encode())
+        self.send(0, FrameType.HELLO, hello.encode())
 
     def __repr__(self) -> str:
         return f"<Link dialer={self.dialer} circuits={len(self._legs)} closed={self.closed}>"
@@ -148,6 +149,7 @@ class Link:
         """
         parts = self._output.take(budget, self.now)
         self._announced = self._output.has_output
+        self.batches_sent += bool(parts)
         # A memoryview is a cell, and cells bring CREDIT or an answer sooner or later.
         if parts and isinstance(parts[-1], memoryview):
             self._unheard = True
@@ -181,7 +183,7 @@ class Link:
         elif self.version is not None:
             outstanding = self._unheard or any(leg.waiting for leg in self._legs.values())
             if self._liveness.ping_due(now, outstanding=outstanding):
-                self._send(0, FrameType.PING, self._liveness.ping(now))
+                self.send(0, FrameType.PING, self._liveness.ping(now))
             elif self._liveness.dead:
                 self._fail(NeighbourSilentError("PINGs are not answered"))
 
@@ -253,21 +255,23 @@ class Link:
         self.send_destroy(circuit_id, Status.CLOSED)
         self._admission.bad_setup(self.now)
 
-    def send_setup(self, circuit_id: int, frame: bytes) -> None:
-        """Send a SETUP of ours."""
-        self._send(circuit_id, FrameType.SETUP, frame)
-
-    def send_reply(self, circuit_id: int, frame: bytes) -> None:
-        """Answer the neighbour's SETUP."""
-        self._send(circuit_id, FrameType.REPLY, frame)
+    def send(self, circuit_id: int, frame_type: FrameType, body: bytes) -> None:
+        """Queue a frame ahead of all cells; nothing happens on a closed link."""
+        if self.closed:
+            return
+        self._output.add_frame(encode_frame(circuit_id, frame_type, body))
+        if frame_type in _EXPECT_ANSWER:
+            self._unheard = True
+        if not self._announced:
+            self._announce()
 
     def send_credit(self, circuit_id: int, total: int) -> None:
         """Tell how many cells were granted since the circuit began."""
-        self._send(circuit_id, FrameType.CREDIT, encode_credit(total))
+        self.send(circuit_id, FrameType.CREDIT, encode_credit(total))
 
     def send_destroy(self, circuit_id: int, reason: Status) -> None:
         """End a circuit by its id alone."""
-        self._send(circuit_id, FrameType.DESTROY, encode_destroy(reason))
+        self.send(circuit_id, FrameType.DESTROY, encode_destroy(reason))
 
     def leg_ready(self, leg: Leg, *, fresh: bool) -> None:
         """Put a leg with cells and credit in line."""
@@ -276,15 +280,6 @@ class Link:
             self._announce()
 
     # Inside
-
-    def _send(self, circuit_id: int, frame_type: FrameType, body: bytes) -> None:
-        if self.closed:
-            return
-        self._output.add_frame(encode_frame(circuit_id, frame_type, body))
-        if frame_type in _EXPECT_ANSWER:
-            self._unheard = True
-        if not self._announced:
-            self._announce()
 
     def _announce(self) -> None:
         self._announced = True
@@ -338,7 +333,7 @@ class Link:
 
     def _link_frame_received(self, frame_type: FrameType, body: bytes) -> None:
         if frame_type is FrameType.PING:
-            self._send(0, FrameType.PONG, body)
+            self.send(0, FrameType.PONG, body)
         elif frame_type is FrameType.PONG:
             self._liveness.pong(body, self.now)
         elif frame_type is FrameType.PADNEG:

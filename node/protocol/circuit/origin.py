@@ -15,6 +15,7 @@ from peerstream.node.protocol.onion.layer import Layer
 from peerstream.node.protocol.onion.setup import Hop, build_setup
 from peerstream.node.protocol.wire.command import Command
 from peerstream.node.protocol.wire.control import ControlMessage, Reassembler, pack
+from peerstream.node.protocol.wire.frames import FrameType
 from peerstream.node.protocol.wire.sizes import CELL_SIZES, CELL_TAG_SIZE, LINK_HEADER_SIZE
 from peerstream.node.protocol.wire.status import Status
 
@@ -155,7 +156,7 @@ class OriginCircuit:
         self._leg = self._link.register(
             circuit_id, self, cell_class=self.cell_class, real_time=self.real_time
         )
-        self._link.send_setup(circuit_id, built.frame)
+        self._link.send(circuit_id, FrameType.SETUP, built.frame)
 
     def reply_received(self, frame: bytes) -> None:
         """Take the REPLY; a second one is dropped."""

@@ -20,6 +20,7 @@ from peerstream.node.protocol.errors import RemoteProtocolError
 from peerstream.node.protocol.onion.layer import Layer
 from peerstream.node.protocol.wire.command import Command
 from peerstream.node.protocol.wire.control import Reassembler, pack
+from peerstream.node.protocol.wire.frames import FrameType
 from peerstream.node.protocol.wire.sizes import CELL_TAG_SIZE, LINK_HEADER_SIZE
 from peerstream.node.protocol.wire.status import Status
 
@@ -197,7 +198,7 @@ class RelayCircuit:
         down.source, self.up.source = self.up, down
         down.deliver = self._pass_backward
         self.up.deliver = self._pass_forward
-        link.send_setup(circuit_id, frame)
+        link.send(circuit_id, FrameType.SETUP, frame)
 
     def reply_received(self, frame: bytes) -> None:
         """Seal the REPLY from downstream and send it on; a second one is dropped."""
@@ -227,7 +228,7 @@ class RelayCircuit:
         if self._reply is not None:
             sealed = self._reply.seal(inner, status=status, entropy=self._relay.entropy)
             self._reply = None
-            self.up.link.send_reply(self.up.circuit_id, sealed)
+            self.up.link.send(self.up.circuit_id, FrameType.REPLY, sealed)
 
     def commanded(self, command: Command) -> None:
         """Note which command `answer` will be about."""

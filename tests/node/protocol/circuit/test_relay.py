@@ -256,7 +256,7 @@ def test_a_replayed_setup_is_silence_also_on_another_link():
     frame = raw_setup(network, relay)
     for client in (first, second):
         link = network.connect_client(client, relay)
-        link.send_setup(link.open_circuit_id(), frame)
+        link.send(link.open_circuit_id(), FrameType.SETUP, frame)
         network.run()
     assert relay.core.circuits == 1
     assert relay.core.breaches == {"SetupReplayedError": 1}
@@ -270,7 +270,7 @@ def test_a_changed_setup_is_silence(where):
     frame = bytearray(raw_setup(network, relay))
     frame[where] ^= 0x40
     link = network.connect_client(network.client(), relay)
-    link.send_setup(link.open_circuit_id(), bytes(frame))
+    link.send(link.open_circuit_id(), FrameType.SETUP, bytes(frame))
     network.run()
     assert relay.core.circuits == 0
     assert not relay.records
@@ -329,8 +329,8 @@ def test_a_second_reply_is_dropped():
     network = MemoryNetwork(23)
     path = relays(network, 2)
     owner = circuit(network, path)
-    path[1].links[0].send_reply(0x8000_0001, bytes(1_024))
-    path[0].links[0].send_reply(0x8000_0001, bytes(1_024))
+    path[1].links[0].send(0x8000_0001, FrameType.REPLY, bytes(1_024))
+    path[0].links[0].send(0x8000_0001, FrameType.REPLY, bytes(1_024))
     network.run()
     assert owner.reason is None
     owner.circuit.send_control(Command.ECHO, b"alive")
