@@ -114,7 +114,7 @@ class Directory:
         raise UnknownRelayError(f"{relay_id.hex()[:16]} around epoch {current}")
 
     def _entry_for(self, relay_id: bytes, key_epoch: int, wall: int) -> RelayEntry:
-        """The entry that a descriptor is judged by: its statement key may have changed since."""
+        """Return the entry of the descriptor's epoch: the statement key may change."""
         for view in self._views.values():
             if view.in_force(key_epoch * self.rules.epoch_s) and relay_id in view:
                 return view.get(relay_id)
