@@ -4,6 +4,7 @@ Assembled from libp2p's public classes; each departure from ``new_host`` has its
 and its test in tests/node/network/test_faults.py.
 """
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -133,29 +134,34 @@ class Host:
         self.transport = TcpTransport(
             self.options.accept, self.counters, self.options.source_address
         )
+        self.swarm = self._make_swarm(key)
+        self.swarm.auto_connector = _NoConnector(self.swarm)
+        self.libp2p = BasicHost(self.swarm, disable_identify_address_discovery=True)
+        self._silence()
+        self.swarm.set_stream_handler(self._serve_stream)
+
+    def _make_swarm(self, key: Any) -> Swarm:
         store = PeerStore()
         store.add_key_pair(self.peer_id, key)
-        limit = self.options.accept.connections * 2
-        self.swarm = Swarm(
+        accept = self.options.accept
+        limit = accept.connections * 2
+        config = ConnectionConfig(
+            max_connections=limit,
+            high_watermark=limit,
+            low_watermark=0,
+            min_connections=0,
+            max_connections_per_peer=limit,  # else a newcomer closes a link
+            inbound_upgrade_timeout=accept.upgrade_timeout_s,
+            outbound_upgrade_timeout=accept.upgrade_timeout_s,
+        )
+        return Swarm(
             self.peer_id,
             store,
             self._upgrader(key),
             transports=[self.transport],
             retry_config=RetryConfig(max_retries=0),  # the next address or relay is better
-            connection_config=ConnectionConfig(
-                max_connections=limit,
-                high_watermark=limit,
-                low_watermark=0,
-                min_connections=0,
-                max_connections_per_peer=limit,  # else a newcomer closes a link
-                inbound_upgrade_timeout=self.options.accept.upgrade_timeout_s,
-                outbound_upgrade_timeout=self.options.accept.upgrade_timeout_s,
-            ),
+            connection_config=config,
         )
-        self.swarm.auto_connector = _NoConnector(self.swarm)
-        self.libp2p = BasicHost(self.swarm, disable_identify_address_discovery=True)
-        self._silence()
-        self.swarm.set_stream_handler(self._serve_stream)
 
     def _upgrader(self, key: Any) -> TransportUpgrader:
         plane = self.options.data_plane
@@ -170,7 +176,11 @@ class Host:
         return upgrader
 
     def _silence(self) -> None:
-        """Say nothing about ourselves: no identify, no push, no ping, and ask nobody for it."""
+        """Say nothing about ourselves: no identify, no push, no ping, and ask nobody for it.
+
+        The library's own log names peers and addresses in warnings that a stranger can cause.
+        """
+        logging.getLogger("libp2p").setLevel(logging.CRITICAL)
         for protocol in list(self.libp2p.get_mux().get_protocols()):
             self.libp2p.remove_stream_handler(protocol)
         for notifee in list(self.swarm.notifees):

@@ -40,7 +40,7 @@ class AcceptLimits:
     connections: int = 2_000  # 46 KB each: 92 MB at worst
     per_place: int = 128  # clients behind one NAT
     pending: int = 256
-    pending_per_place: int = 16
+    pending_per_place: int = 32
     upgrade_timeout_s: float = 3.0
 
 
