@@ -164,7 +164,7 @@ class OriginCircuit:
             return
         pending, self._pending = self._pending, None
         try:
-            opened = pending.open_reply(frame)
+            opened: OpenedReply = pending.open_reply(frame)
         except RemoteProtocolError as error:
             self._refuse(error)
             return

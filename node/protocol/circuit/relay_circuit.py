@@ -119,7 +119,7 @@ class RelayCircuit:
     def __init__(
         self, relay: "RelayCore", link: "Link", circuit_id: int, setup: "ProcessedSetup"
     ) -> None:
-        self._relay = relay
+        self._relay: RelayCore = relay
         self._reply: ReplySealer | None = setup.reply
         self._next_frame = setup.next_frame
         self.cell_class = setup.cell_class
