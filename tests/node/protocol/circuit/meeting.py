@@ -1,5 +1,7 @@
 """A client and a service that meet in a `MemoryNetwork`."""
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from peerstream.node.protocol.circuit.bodies import Joining, Listening, Registration
 from peerstream.node.protocol.wire.command import Command
 
@@ -49,3 +51,22 @@ class Meeting:
         self.network.run()
         assert listener.message == joiner.message == b""
         return listener, joiner
+
+
+PRIVATE = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+KEY = PRIVATE.public_key().public_bytes_raw()
+
+
+def relays(network, count):
+    return [network.relay() for _ in range(count)]
+
+
+def circuit(network, path, *arguments, **options):
+    owner = network.client().circuit(path, *arguments, **options)
+    network.run()
+    return owner
+
+
+def everybody_forgot(network):
+    assert [relay.core.circuits for relay in network.relays.values()] == [0] * len(network.relays)
+    assert all(link.circuits == 0 for cable in network.cables for link in cable.ends)
