@@ -92,7 +92,7 @@ class SessionCore:
 
     def _new_rekey(self, now: float) -> Rekey:
         chains = (self._paths.outgoing, self._paths.incoming)
-        return Rekey(chains, self._outbox.push, initiator=self._role is Role.CALLER, now=now)
+        return Rekey(chains, self, initiator=self._role is Role.CALLER, now=now)
 
     def _frame_handlers(self) -> dict[type, Callable[[Any], None]]:
         return {
@@ -110,7 +110,7 @@ class SessionCore:
             Tickets: lambda frame: self._emit(TicketsReceived(frame.tickets)),
             Contact: lambda frame: self._emit(ContactReceived(frame.body)),
             Rekey1: self._rekey.receive1,
-            Rekey2: self._rekey.receive2,
+            Rekey2: self._rekey2_received,
             Rekey3: self._rekey.receive3,
             Close: self._close_received,
         }
@@ -200,6 +200,28 @@ class SessionCore:
             self._drop_path(path, frame.status, tell=False)
         elif self._role is Role.CALLER and frame.path % 2 == 0:
             self._emit(PathClosed(frame.path, frame.status))
+
+    def _rekey2_received(self, frame: Rekey2) -> None:
+        self._rekey.receive2(frame)
+        self._paths.paused = self._rekey.under_way
+
+    def push_rekey(self, frame: Frame) -> None:
+        """As `RekeyHost`."""
+        self._outbox.push(frame)
+
+    def void_paths(self, first_path: int) -> None:
+        """As `RekeyHost`."""
+        self._paths.void_below(first_path)
+        self._paths.paused = self._role is Role.CALLER
+        for path in list(self._paths.alive.values()):
+            if not path.confirmed:
+                self._drop_path(path, Status.CLOSED)
+
+    def drop_unswitched(self, rekey: int) -> None:
+        """As `RekeyHost`."""
+        for path in list(self._paths.alive.values()):
+            if path.number < self._rekey.first_path and path.rekeyed_in != rekey:
+                self._drop_path(path, Status.REKEY_FAILED)
 
     def _switch_received(self, frame: Switch, path: Path, *, last: bool) -> None:
         try:

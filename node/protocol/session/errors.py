@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from peerstream.node.protocol.errors import MalformedError, RemoteProtocolError
+from peerstream.node.protocol.errors import LocalProtocolError, MalformedError, RemoteProtocolError
 from peerstream.node.protocol.wire.status import Status
 
 
@@ -174,6 +174,10 @@ class ExcessError(SessionError):
     """The peer makes us queue more answers than it reads: a flood."""
 
     status = Status.LIMIT
+
+
+class PathsPausedError(LocalProtocolError):
+    """A rekey is under way, or overtook this path: offer another one a round trip later."""
 
 
 class JoinBlobError(RemoteProtocolError):

@@ -4,8 +4,16 @@ from collections import deque
 
 from peerstream.node.protocol.errors import LocalProtocolError
 from peerstream.node.protocol.session.errors import ExcessError
-from peerstream.node.protocol.session.frames import CONTROL_SIZE_MAX, Frame, encode
+from peerstream.node.protocol.session.frames import CONTROL_SIZE_MAX, Frame, FrameType, encode
 
+_OF_PATHS = {
+    FrameType.ACK,
+    FrameType.ADD_PATH,
+    FrameType.PATH_STATUS,
+    FrameType.REKEY1,
+    FrameType.REKEY2,
+    FrameType.REKEY3,
+}
 PENDING_MAX = 4_096  # frames not acknowledged: a peer that makes us answer more is flooding
 
 
@@ -76,6 +84,12 @@ class Outbox:
     def again(self, control: ControlFrame) -> None:
         """Queue a lost frame, to be sent before newer ones."""
         self._queue.appendleft(control)
+
+    def forget_paths(self) -> None:
+        """Drop what speaks of paths and rekeys of before a resume; all paths are dead."""
+        for control in self._queue:
+            if control.body[0] in _OF_PATHS:
+                control.acknowledged()
 
     def settled(self, control: ControlFrame) -> None:
         """Note that a frame arrived and is no longer pending."""

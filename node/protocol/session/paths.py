@@ -18,13 +18,19 @@ from peerstream.node.protocol.session.errors import (
     JoinBlobError,
     PathLevelError,
     PathNumberError,
+    PathsPausedError,
 )
 from peerstream.node.protocol.session.frames import AddPath
 from peerstream.node.protocol.session.path import Path
-from peerstream.node.protocol.session.schedule import Direction, PathChain, SessionSecrets
+from peerstream.node.protocol.session.schedule import (
+    PATH_GAP_MAX,
+    Direction,
+    PathChain,
+    SessionSecrets,
+)
 
 PATHS_MAX = 8
-OFFERS_MAX = 64  # of one session between two resumes
+OFFERS_MAX = 64  # not yet joined or refused
 TRIALS = 4  # numbers that the peer may have used up on joins we never saw
 
 
@@ -65,6 +71,8 @@ class PathTable:
         self.first = first
         self._next = first + 2 if self.role is Role.CALLER else first + 1
         self._peer_next = first + 1 if self.role is Role.CALLER else first + 2
+        self._floor = first
+        self.paused = False  # between REKEY1 and REKEY2 the keys of new paths are not known
         self._offers: set[int] = set()
         self._ready: dict[int, tuple[CellSealer, CellOpener]] = {}
         self._prepare(first)
@@ -75,10 +83,8 @@ class PathTable:
         self._ready[number] = (sealer, opener)
         return sealer, opener
 
-    def allocate(self, below: int | None = None) -> int:
-        """Return a number for a new path of ours; ``below`` while a rekey is under way."""
-        if below is not None and self._next >= below:
-            raise LocalProtocolError("path numbers are short while a rekey is under way")
+    def allocate(self) -> int:
+        """Return a number for a new path of ours."""
         number = self._next
         self._next += 2
         return number
@@ -88,9 +94,13 @@ class PathTable:
         """The next number of ours."""
         return self._next
 
-    def skip_to(self, number: int) -> None:
-        """Leave out our numbers below ``number``."""
-        self._next = max(self._next, number + (number - self._own_parity) % 2)
+    def void_below(self, first: int) -> None:
+        """Let no path below ``first``, an even number, join any more."""
+        self._floor = first
+        self._next = max(self._next, first + self._own_parity)
+        self._peer_next = max(self._peer_next, first + 1 - self._own_parity)
+        self._offers = {n for n in self._offers if n >= first}
+        self._ready = {n: keys for n, keys in self._ready.items() if n >= first}
 
     def offered(self, offer: AddPath) -> bool:
         """Check an offer; False when it came before. Raises PathNumberError, PathLevelError."""
@@ -98,18 +108,25 @@ class PathTable:
             raise PathNumberError(f"the peer cannot offer path {offer.path}")
         if offer.level < self.level:
             raise PathLevelError(f"path {offer.path} at level {offer.level} below {self.level}")
-        if offer.path in self._offers or offer.path <= self.first:
+        if offer.path in self._offers or self.incoming.used(offer.path):
             return False
         if len(self._offers) >= OFFERS_MAX:
             raise ExcessError("too many paths were offered")
-        self.incoming.peek(offer.path)
+        if offer.path >= self.incoming.next_number + PATH_GAP_MAX:
+            raise PathNumberError(f"path {offer.path} is too far ahead")
         self._offers.add(offer.path)
         return True
+
+    def refused(self, number: int) -> None:
+        """Forget an offer that we do not take."""
+        self._offers.discard(number)
 
     def join_blob(self, number: int, entropy: Callable[[int], bytes]) -> bytes:
         """2 048 bytes with which we join path ``number`` at its rendezvous relay."""
         if number not in self._offers and number % 2 != self._own_parity:
             raise LocalProtocolError(f"path {number} was not offered to us")
+        self._check_open(number)
+        self._offers.discard(number)
         sealer, _ = self._prepare(number)
         return sealer.seal_join(join_shape(entropy))
 
@@ -118,7 +135,10 @@ class PathTable:
 
         ``expected`` is the path that we offered; None for a peer that joins again by itself.
         """
+        self._check_open(None)
         for number in self._candidates(expected):
+            if number < self._floor:
+                continue
             try:
                 key = self.incoming.peek(number)
                 opener = CellOpener(key, number, self.incoming.direction)
@@ -131,6 +151,12 @@ class PathTable:
                 self._peer_next = number + 2
             return number
         raise JoinBlobError("it opens under no path that we expect")
+
+    def _check_open(self, number: int | None) -> None:
+        if self.paused:
+            raise PathsPausedError("the answer to our rekey is not there yet")
+        if number is not None and number < self._floor:
+            raise PathsPausedError(f"path {number} was overtaken by a rekey")
 
     def _candidates(self, expected: int | None) -> list[int]:
         if expected is not None:

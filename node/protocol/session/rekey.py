@@ -5,6 +5,7 @@ switched in both directions; then the shared secret is forgotten.
 """
 
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from peerstream.node.protocol.errors import LocalProtocolError
 from peerstream.node.protocol.onion.errors import KemError
@@ -25,7 +26,20 @@ from peerstream.node.protocol.session.schedule import PathChain
 REKEY_SECONDS = 600.0
 REKEY_BYTES = 1 << 30
 REKEY_GAP = 10.0  # until the peer's idle paths have switched as well
-NUMBERS_LEFT = 8  # path numbers that stay on the old chain for offers under way
+NUMBERS_VOID = 16  # left out at a rekey, as the peer may have tried blobs with them
+
+
+class RekeyHost(Protocol):
+    """What a rekey needs of its session."""
+
+    def push_rekey(self, frame: Frame) -> None:
+        """Send a frame reliably."""
+
+    def void_paths(self, first_path: int) -> None:
+        """No path below ``first_path`` joins any more; those that joined half are given up."""
+
+    def drop_unswitched(self, rekey: int) -> None:
+        """Give up the old paths that never switched: for the peer they are dead."""
 
 
 class _Halves:
@@ -44,19 +58,19 @@ class _Halves:
 class Rekey:
     """One side's part of the exchange."""
 
-    __slots__ = ("_chains", "_halves", "_may_switch", "_private", "_push", "bytes", "complete",
+    __slots__ = ("_chains", "_halves", "_host", "_may_switch", "_private", "bytes", "complete",
                  "first_path", "initiator", "number", "shared", "since")  # fmt: skip
 
     def __init__(
         self,
         chains: tuple[PathChain, PathChain],
-        push: Callable[[Frame], object],
+        host: RekeyHost,
         *,
         initiator: bool,
         now: float,
     ) -> None:
         self._chains = chains
-        self._push = push
+        self._host = host
         self._private: KemPrivateKey | None = None
         self._halves = _Halves()
         self._may_switch = False
@@ -88,11 +102,12 @@ class Rekey:
         if not self.initiator or not self.complete:
             raise LocalProtocolError("only the caller rekeys, and one rekey at a time")
         self._begin(self.number + 1, first_path)
+        self._host.void_paths(first_path)
         self._private = KemPrivateKey.from_seed(entropy(32))
         raw = self._private.public.raw
         for part in (0, 1):
             body = raw[part * REKEY1_PART :][:REKEY1_PART]
-            self._push(Rekey1(self.number, first_path, part, body))
+            self._host.push_rekey(Rekey1(self.number, first_path, part, body))
 
     def _begin(self, number: int, first_path: int) -> None:
         self.number = number
@@ -106,7 +121,9 @@ class Rekey:
         """Answer, as the responder, a whole key with a ciphertext."""
         if self.initiator:
             raise RekeyError("the callee does not start a rekey")
-        if frame.rekey == self.number + 1 and self.complete:
+        if frame.rekey == self.number + 1 and (self.complete or self._may_switch):
+            if not self.complete:
+                self._host.drop_unswitched(self.number)
             self._begin(frame.rekey, frame.first_path)
         elif frame.rekey != self.number:
             raise RekeyError(f"rekey {frame.rekey} after {self.number}")
@@ -123,10 +140,11 @@ class Rekey:
             sealed = KemPublicKey(raw).encapsulate()
         except KemError as error:
             raise RekeyError("the fresh key is no key") from error
+        self._host.void_paths(self.first_path)
         self._learn(sealed.shared)
         for part in (0, 1):
             body = sealed.ciphertext[part * REKEY2_PART :][:REKEY2_PART]
-            self._push(Rekey2(self.number, part, body))
+            self._host.push_rekey(Rekey2(self.number, part, body))
 
     def receive2(self, frame: Rekey2) -> None:
         """Learn the secret, as the initiator, and say so."""
@@ -143,7 +161,7 @@ class Rekey:
             raise RekeyError("the answer to our key does not decapsulate") from error
         self._private = None
         self._may_switch = True
-        self._push(Rekey3(self.number))
+        self._host.push_rekey(Rekey3(self.number))
 
     def _learn(self, shared: bytes) -> None:
         self.shared = shared

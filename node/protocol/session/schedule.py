@@ -16,7 +16,7 @@ from peerstream.node.protocol.session.errors import PathNumberError
 KEY_SIZE = 32
 SESSION_ID_SIZE = 16
 GENERATION_CELLS = 256
-PATH_GAP_MAX = 32  # numbers skipped ahead at once; each keeps one unused key
+PATH_GAP_MAX = 256  # numbers skipped ahead at once; each keeps one unused key
 PATH_NUMBER_MAX = 0xFFFF_FFFF
 
 
@@ -108,6 +108,10 @@ class PathChain:
         """The lowest number that was not reached yet."""
         return self._next
 
+    def used(self, number: int) -> bool:
+        """Whether the key of that path was given out, or forgotten."""
+        return number < self._next and number not in self._skipped
+
     def peek(self, number: int) -> bytes:
         """Return the first key of a path, kept for ``take``; raises PathNumberError."""
         if number in self._skipped:
@@ -137,5 +141,5 @@ class PathChain:
             self._skipped[self._next] = expand(self._chain, labels.SESSION_PATH + number)
             self._chain = expand(self._chain, labels.SESSION_NEXT_CHAIN)
             self._next += 1
-        while len(self._skipped) > 2 * PATH_GAP_MAX:
+        while len(self._skipped) > PATH_GAP_MAX:
             del self._skipped[next(iter(self._skipped))]

@@ -29,7 +29,7 @@ from peerstream.node.protocol.session.multipath import Scheduling, in_order
 from peerstream.node.protocol.session.outbox import ControlFrame
 from peerstream.node.protocol.session.path import Path
 from peerstream.node.protocol.session.paths import Role
-from peerstream.node.protocol.session.rekey import NUMBERS_LEFT
+from peerstream.node.protocol.session.rekey import NUMBERS_VOID
 from peerstream.node.protocol.session.schedule import SessionSecrets
 from peerstream.node.protocol.session.state import Input, State
 from peerstream.node.protocol.wire.status import Status
@@ -129,8 +129,7 @@ class Session(SessionCore):
 
     def allocate_path(self) -> int:
         """Return a number for a new path of ours."""
-        below = self._rekey.first_path if self._rekey.under_way else None
-        return self._paths.allocate(below)
+        return self._paths.allocate()
 
     def offer_path(self, offer: AddPath) -> None:
         """Caller: tell the callee where we listen for the path ``offer.path``."""
@@ -138,7 +137,13 @@ class Session(SessionCore):
 
     def refuse_path(self, number: int, status: Status) -> None:
         """Callee: an offered path was not taken."""
+        self._paths.refused(number)
         self._outbox.push(PathStatus(number, status))
+
+    @property
+    def paths_paused(self) -> bool:
+        """Whether blobs must wait a round trip for the answer to a rekey."""
+        return self._paths.paused
 
     def join_blob(self, number: int) -> bytes:
         """Return the 2 048 bytes with which we join the path at its rendezvous relay."""
@@ -180,6 +185,7 @@ class Session(SessionCore):
         if self.state is not State.STRANDED:
             raise LocalProtocolError("only a session without paths is resumed")
         self._paths.restart(secrets)
+        self._outbox.forget_paths()
         self._rekey = self._new_rekey(now)
         self._begin(secrets)
         self._proof = None  # the resume key proved more than the device key could
@@ -274,7 +280,7 @@ class Session(SessionCore):
                         item.lost()
 
     def _start_rekey(self) -> None:
-        first = self.next_path + 2 * NUMBERS_LEFT
+        first = self.next_path + NUMBERS_VOID
         self._rekey.start(first, self._entropy)
 
     def next_deadline(self) -> float:

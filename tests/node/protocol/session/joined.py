@@ -121,9 +121,9 @@ class Network:
             self.offer(number)
             self.run(1.0, until=lambda: self.was_offered(number))
         blob = self.ends[joiner].join_blob(number)
-        self.ends[joiner].add_path(number, pair[joiner], 2, self.now)
         expected = number if joiner == 1 and number % 2 == 0 else None
         assert self.ends[1 - joiner].open_join_blob(blob, expected) == number
+        self.ends[joiner].add_path(number, pair[joiner], 2, self.now)
         self.ends[1 - joiner].add_path(number, pair[1 - joiner], 2, self.now)
 
     def was_offered(self, number):

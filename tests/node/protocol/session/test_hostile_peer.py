@@ -122,7 +122,7 @@ def test_arbitrary_plaintext_ends_in_a_named_state(cells):
         ([fr.Opened(2)], errors.StreamNumberError, Status.PROTO),
         ([fr.Ack(0, 9, 0, 0)], errors.AcknowledgementError, Status.PROTO),
         ([fr.AddPath(3, bytes(32), bytes(32), 2, 2)], errors.PathNumberError, Status.PROTO),
-        ([fr.AddPath(90, bytes(32), bytes(32), 2, 2)], errors.PathNumberError, Status.PROTO),
+        ([fr.AddPath(900, bytes(32), bytes(32), 2, 2)], errors.PathNumberError, Status.PROTO),
         ([fr.AddPath(2, bytes(32), bytes(32), 2, 1)], errors.PathLevelError, Status.LEVEL),
         ([fr.Rekey1(2, 8, 0, bytes(608))], errors.RekeyError, Status.REKEY_FAILED),
         ([fr.Rekey2(1, 0, bytes(560))], errors.RekeyError, Status.REKEY_FAILED),

@@ -112,16 +112,16 @@ def test_a_path_key_is_given_once_and_not_too_far_ahead():
     chain = PathChain(CHAIN, DOWN)
     chain.take(4)
     chain.take(2)
-    for number in (2, 4, 5 + 32):
+    for number in (2, 4, 5 + 256):
         with pytest.raises(PathNumberError):
             chain.take(number)
     with pytest.raises(PathNumberError):
         chain.rekey(SHARED, 4)
     with pytest.raises(PathNumberError):
-        chain.rekey(SHARED, 5 + 33)
+        chain.rekey(SHARED, 5 + 257)
     for number in range(5, 5_000, 2):
         chain.take(number)
-    assert len(chain._skipped) <= 64
+    assert len(chain._skipped) <= 256
 
 
 def test_a_join_blob_has_the_shape_of_message_2_and_is_bound_to_its_path():

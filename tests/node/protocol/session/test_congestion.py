@@ -1,0 +1,120 @@
+"""The delay window over a simulated bottleneck: it fills the path and keeps the queue short."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from peerstream.node.protocol.session.congestion import (
+    CEILING_CELLS,
+    FLOOR_CELLS,
+    INITIAL_CELLS,
+    DelayWindow,
+)
+
+
+class Bottleneck:
+    """Flows that share one queue: `rate` cells a second, `delay` seconds both ways."""
+
+    def __init__(self, rate, delay, flows):
+        self.rate, self.delay = rate, delay
+        self.windows = [DelayWindow() for _ in range(flows)]
+        self.now = 0.0
+        self.free_at = 0.0
+        self.delivered = 0
+        self.flights = [[] for _ in range(flows)]
+        self.queue = 0.0
+
+    def run(self, seconds):
+        end = self.now + seconds
+        samples = []
+        while self.now < end:
+            for window, flight in zip(self.windows, self.flights, strict=True):
+                self.advance(window, flight)
+            samples.append(max(0.0, self.free_at - self.now))
+            self.now += 0.0005
+        self.queue = sum(samples) / len(samples)
+
+    def advance(self, window, flight):
+        done = [cell for cell in flight if cell[1] <= self.now]
+        if done:
+            limited = len(flight) * 2 >= window.window
+            del flight[: len(done)]
+            self.delivered += len(done)
+            sent, arrived = done[-1]
+            window.acknowledged(len(done), arrived - sent, self.now, limited=limited)
+        while len(flight) < int(window.window):
+            self.free_at = max(self.free_at, self.now) + 1 / self.rate
+            flight.append((self.now, self.free_at + self.delay))
+
+
+@pytest.mark.parametrize(("rate", "delay"), [(4_000, 0.002), (4_000, 0.04), (1_000, 0.1)])
+def test_one_flow_fills_the_path_with_a_short_queue(rate, delay):
+    path = Bottleneck(rate, delay, 1)
+    path.run(4.0)
+    path.delivered = 0
+    path.run(4.0)
+    assert path.delivered >= 0.8 * rate * 4
+    assert path.queue <= 0.015
+
+
+def test_flows_that_start_together_share_one_delay():
+    path = Bottleneck(4_000, 0.005, 8)
+    path.run(10.0)
+    path.delivered = 0
+    path.run(4.0)
+    assert path.delivered >= 0.9 * 4_000 * 4
+    assert path.queue <= 0.010
+
+
+def test_late_flows_neither_starve_the_others_nor_lengthen_the_queue():
+    path = Bottleneck(4_000, 0.005, 1)
+    for _ in range(3):
+        path.run(1.0)
+        path.windows.append(DelayWindow())
+        path.flights.append([])
+    path.run(10.0)
+    shares = [0.0] * 4
+    for _ in range(40):
+        path.run(0.1)
+        shares = [s + w.window for s, w in zip(shares, path.windows, strict=True)]
+    assert path.queue <= 0.010
+    assert min(shares) * 5 > max(shares)
+
+
+def test_an_unused_window_does_not_grow():
+    window = DelayWindow()
+    for index in range(100):
+        window.acknowledged(1, 0.01, index * 0.01, limited=False)
+    assert window.window == INITIAL_CELLS
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1, 500),
+            st.floats(-1.0, 100.0),
+            st.floats(0.0, 400.0),
+            st.booleans(),
+        )
+    )
+)
+def test_the_window_stays_in_bounds_whatever_is_measured(samples):
+    window, now = DelayWindow(), 0.0
+    for cells, sample, later, limited in samples:
+        now += later
+        window.acknowledged(cells, sample, now, limited=limited)
+        assert FLOOR_CELLS <= window.window <= CEILING_CELLS
+        assert window.round_trip > 0
+        assert window.queueing_delay() >= 0
+
+
+def test_a_longer_path_is_accepted_after_some_minutes():
+    window, now = DelayWindow(), 0.0
+    window.acknowledged(1, 0.01, now, limited=True)
+    widest = 0.0
+    while now < 700:
+        now += 1
+        window.acknowledged(1, 0.05, now, limited=True)
+        widest = max(widest, window.window) if now > 610 else 0.0
+    assert window.base_round_trip == 0.05
+    assert widest > FLOOR_CELLS
