@@ -2,6 +2,8 @@ import { createRequire } from "node:module";
 import { defineConfig } from "hardhat/config";
 
 const require = createRequire(import.meta.url);
+// Runs of each fuzz test and each invariant: fewer where coverage is measured, more in a long proof.
+const runs = Number(process.env.SOLIDITY_RUNS ?? 256);
 
 export default defineConfig({
   paths: {
@@ -22,8 +24,8 @@ export default defineConfig({
   },
   test: {
     solidity: {
-      fuzz: { runs: 256, seed: "0x1234" },
-      invariant: { runs: 256, depth: 64, failOnRevert: true },
+      fuzz: { runs, seed: "0x1234" },
+      invariant: { runs, depth: 64, failOnRevert: true },
     },
   },
 });
