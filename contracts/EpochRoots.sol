@@ -11,6 +11,7 @@ library EpochRoots {
     uint256 private constant EPOCH_MASK = type(uint48).max;
     uint256 private constant HEAD_SHIFT = PLACES * EPOCH_BITS;
 
+    /// @dev What a contract keeps; its first slot is slot 0 of the registry.
     struct Ring {
         uint256 packed;
         bytes32[4] roots;
@@ -41,12 +42,13 @@ library EpochRoots {
         ring.roots[head] = root;
     }
 
-    /// @dev The root in force at `epoch`: the newest entry that is not after it.
+    /// @dev The root in force at `epoch`: the newest entry that is not after it. Place 0 comes before those that were
+    /// never written, and is in force from epoch 0 until they all are.
     function rootAt(Ring storage ring, uint256 epoch) internal view returns (bytes32) {
         uint256 packed = ring.packed;
         uint256 place = packed >> HEAD_SHIFT;
         for (uint256 i = 0; i < PLACES; ++i) {
-            if (_epochAt(packed, place) <= epoch && ring.roots[place] != 0) return ring.roots[place];
+            if (_epochAt(packed, place) <= epoch) return ring.roots[place];
             place = (place + PLACES - 1) % PLACES;
         }
         revert EpochRootsForgotten(epoch);

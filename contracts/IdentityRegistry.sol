@@ -82,11 +82,14 @@ contract IdentityRegistry is SigAuth, NoncesKeyed {
     }
 
     /// @notice Lists an identity key for the sender; zero takes the sender off the list.
+    /// @param identityKey x of the secp256k1 identity key.
     function setIdentity(bytes32 identityKey) external {
         _setIdentity(msg.sender, identityKey);
     }
 
     /// @notice Lists an identity key for an account that signed the request.
+    /// @param request What the account asks for.
+    /// @param signature The account's, as `SigAuth` takes it.
     function setIdentityFor(SetIdentity calldata request, bytes calldata signature) external {
         _authorise(
             request.account,
@@ -108,11 +111,14 @@ contract IdentityRegistry is SigAuth, NoncesKeyed {
     }
 
     /// @notice Voids what the sender issued up to a time, which is not in the future and only goes up.
+    /// @param time Unix seconds.
     function revokeBefore(uint64 time) external {
         _revokeBefore(msg.sender, time);
     }
 
     /// @notice Voids what an account that signed the request issued up to a time.
+    /// @param request What the account asks for.
+    /// @param signature The account's, as `SigAuth` takes it.
     function revokeBeforeFor(RevokeBefore calldata request, bytes calldata signature) external {
         _authorise(
             request.account,
@@ -140,6 +146,8 @@ contract IdentityRegistry is SigAuth, NoncesKeyed {
     }
 
     /// @notice Voids a device of an account that signed the request.
+    /// @param request What the account asks for.
+    /// @param signature The account's, as `SigAuth` takes it.
     function revokeDeviceFor(RevokeDevice calldata request, bytes calldata signature) external {
         _authorise(
             request.account,
@@ -161,17 +169,28 @@ contract IdentityRegistry is SigAuth, NoncesKeyed {
     }
 
     /// @notice Uses up the sender's next nonce of a key, so that a request signed with it is void.
+    /// @param key Nonces of different keys are used in any order, those of one key in theirs.
     /// @return The nonce that was used up.
     function cancelNonce(uint192 key) external returns (uint256) {
         return _useNonce(msg.sender, key);
     }
 
     /// @notice What is known of an account.
+    /// @param account The account.
     function identityOf(address account) external view returns (Identity memory) {
         return _identities[account];
     }
 
+    /// @notice Whether an account voided what it issued at a time: a delegation, or the key that it lists.
+    /// @param account The account.
+    /// @param issued The time that the delegation names, in unix seconds.
+    function isRevoked(address account, uint64 issued) external view returns (bool) {
+        return issued <= _identities[account].revokedBefore;
+    }
+
     /// @notice Whether an account voided a device.
+    /// @param account The account.
+    /// @param deviceKey Its Ed25519 signing key.
     function isDeviceRevoked(address account, bytes32 deviceKey) external view returns (bool) {
         return _deviceRevoked[account][deviceKey];
     }
@@ -181,13 +200,9 @@ contract IdentityRegistry is SigAuth, NoncesKeyed {
         return ANCHOR.networkId();
     }
 
-    function _authorise(
-        address account,
-        bytes32 structHash,
-        uint256 nonce,
-        uint256 deadline,
-        bytes calldata signature
-    ) private {
+    function _authorise(address account, bytes32 structHash, uint256 nonce, uint256 deadline, bytes calldata signature)
+        private
+    {
         _useCheckedNonce(account, nonce);
         _requireSigned(account, structHash, deadline, signature);
     }

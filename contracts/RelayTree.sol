@@ -25,13 +25,11 @@ library RelayTree {
     }
 
     /// @dev Proves `current` at `slot` under `root` and returns the root with `next` in its place.
-    function replace(
-        bytes32 root,
-        uint256 slot,
-        bytes32 current,
-        bytes32 next,
-        bytes32[TREE_DEPTH] calldata siblings
-    ) internal pure returns (bytes32) {
+    function replace(bytes32 root, uint256 slot, bytes32 current, bytes32 next, bytes32[TREE_DEPTH] calldata siblings)
+        internal
+        pure
+        returns (bytes32)
+    {
         if (slot >= CAPACITY) revert RelayTreeBadSlot(slot);
         for (uint256 height = 0; height < TREE_DEPTH; ++height) {
             bytes32 sibling = siblings[height];

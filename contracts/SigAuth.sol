@@ -35,23 +35,21 @@ abstract contract SigAuth {
         return MessageHashUtils.toTypedDataHash(domainSeparator(), structHash);
     }
 
-    function _requireSigned(
-        address account,
-        bytes32 structHash,
-        uint256 deadline,
-        bytes calldata signature
-    ) internal view {
+    function _requireSigned(address account, bytes32 structHash, uint256 deadline, bytes calldata signature)
+        internal
+        view
+    {
         if (block.timestamp > deadline) revert SigAuthExpired(deadline);
         if (!_isSigned(account, _digest(structHash), signature)) revert SigAuthInvalidSignature(account);
     }
 
     function _isSigned(address account, bytes32 digest, bytes calldata signature) private view returns (bool) {
-        bytes memory code = account.code;
-        if (code.length != 0) {
+        uint256 size = account.code.length;
+        if (size != 0) {
             if (SignatureChecker.isValidERC1271SignatureNowCalldata(account, digest, signature)) return true;
-            if (code.length != DESIGNATOR_SIZE || bytes3(code) != DESIGNATOR) return false;
+            if (size != DESIGNATOR_SIZE || bytes3(account.code) != DESIGNATOR) return false;
         }
-        (address signer, ECDSA.RecoverError failure, ) = ECDSA.tryRecoverCalldata(digest, signature);
+        (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, signature);
         return failure == ECDSA.RecoverError.NoError && signer == account;
     }
 }
