@@ -24,6 +24,8 @@ from peerstream.identity.errors import (
 from peerstream.identity.keys import KEY_SIZE, even_and_odd_points
 from peerstream.identity.network import NETWORK_ID_SIZE
 from peerstream.identity.signer import Signer, TypedData
+from peerstream.identity.siwe.grant import SCHEME, GrantTerms, is_grant, verify_grant
+from peerstream.identity.siwe.timestamps import write_time
 from peerstream.identity.wallet import (
     WALLET_SIGNATURE_MAXIMUM,
     ChainReader,
@@ -32,6 +34,7 @@ from peerstream.identity.wallet import (
 )
 
 MAXIMUM_LIFETIME: Final = 90 * 86_400  # a lost identity key is harmless after a quarter
+LOGIN_MAXIMUM_LIFETIME: Final = 30 * 86_400  # a prompt to sign in is read with less care
 CLOCK_SKEW: Final = 3_600  # clocks of phones and virtual machines are wrong by minutes, not hours
 LABEL_MAXIMUM: Final = 32
 SIGNED_MAXIMUM: Final = WALLET_SIGNATURE_MAXIMUM + 256
@@ -136,6 +139,20 @@ class Delegation:
         """Return the 32 bytes that the wallet's signature covers."""
         return eip712.digest(_STRUCT, network_id, self._message())
 
+    def login_terms(self, network_id: bytes) -> GrantTerms:
+        """Return what a sign-in message must say to grant this (SPEC 20.6).
+
+        Raises LifetimeError: such a delegation lives for at most 30 days.
+        """
+        if self.not_after - self.issued > LOGIN_MAXIMUM_LIFETIME:
+            raise LifetimeError("a delegation signed in a login ends 30 days after it was issued")
+        resource = (
+            f"{SCHEME}network={network_id.hex()}&key={self.identity_key.hex()}"
+            f"&from={write_time(self.not_before)}&until={write_time(self.not_after)}"
+            f"&scope={int(self.scope)}&label={self.label.replace(' ', '%20')}"
+        )
+        return GrantTerms(self.account, STATEMENTS[self.scope], resource, self.issued)
+
     def sign(self, signer: Signer, network_id: bytes) -> "SignedDelegation":
         """Ask the account's wallet for its signature; raises KeyMaterialError for another's."""
         if signer.address != self.account:
@@ -194,7 +211,7 @@ class SignedDelegation:
         """Check network, time, scope, revocation and order, then the wallet's signature.
 
         Raises WrongNetworkError, IssuedInFutureError, NotYetValidError, ExpiredError, ScopeError,
-        RevokedError, SupersededError, BadSignatureError or ChainRequiredError.
+        RevokedError, SupersededError, LifetimeError, BadSignatureError or ChainRequiredError.
         """
         if self.network_id != checks.network_id:
             raise WrongNetworkError("the delegation was signed for another network")
@@ -202,6 +219,9 @@ class SignedDelegation:
         if checks.required_scope & ~self.delegation.scope:
             raise ScopeError("the delegation does not allow this use")
         _check_order(self.delegation, checks)
+        if is_grant(self.signature):
+            terms = self.delegation.login_terms(self.network_id)
+            return verify_grant(terms, self.signature, checks.eth_call)
         return verify_wallet_signature(
             self.delegation.account,
             self.delegation.digest(self.network_id),

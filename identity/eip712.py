@@ -19,6 +19,7 @@ _NAME: Final = "PeerStream"
 _VERSION: Final = "1"
 _DOMAIN_MEMBERS: Final = (("name", "string"), ("version", "string"), ("salt", "bytes32"))
 _WORD: Final = 32
+_JSON_EXACT: Final = 2**53 - 1  # JavaScript reads JSON numbers as doubles, and rounds beyond it
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def digest(struct: Struct, network_id: bytes, message: Mapping[str, Atom]) -> by
 
 
 def typed_data(struct: Struct, network_id: bytes, message: Mapping[str, Atom]) -> dict[str, Any]:
-    """Return the JSON form of ``eth_signTypedData_v4``."""
+    """Return the JSON form of ``eth_signTypedData_v4``, as wallets in JavaScript can read it."""
     return {
         "types": {
             "EIP712Domain": _members(_DOMAIN),
@@ -83,4 +84,6 @@ def _word(value: Atom) -> bytes:
 def _json(value: Atom) -> str | int:
     if isinstance(value, bytes):
         return "0x" + value.hex()
+    if isinstance(value, int) and value > _JSON_EXACT:
+        return str(value)
     return str(value) if isinstance(value, Address) else value

@@ -21,6 +21,11 @@ Entropy = Callable[[int], bytes]
 KEY_SIZE: Final = 32
 SIGNATURE_SIZE: Final = 64
 CURVE_ORDER: Final = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
+_FIELD: Final = (1 << 255) - 19
+_Y_BITS: Final = (1 << 255) - 1
+# y of the eight points of order 1, 2, 4 and 8 on edwards25519; tests/identity computes them.
+_ORDER_EIGHT: Final = 0x7A03AC92_77FDC74E_C6CC392C_FA53202A_0F67100D_760B3CBA_4FD84D3D_706A17C7
+_LOW_ORDER: Final = frozenset({0, 1, _FIELD - 1, _ORDER_EIGHT, _FIELD - _ORDER_EIGHT})
 _EVEN: Final = b"\x02"
 _ODD: Final = b"\x03"
 
@@ -59,9 +64,14 @@ def verify_schnorr(public: bytes, message: bytes, signature: bytes) -> None:
 
 
 def verify_ed25519(public: bytes, message: bytes, signature: bytes) -> None:
-    """Verify an Ed25519 signature of 64 bytes; raises KeyMaterialError or BadSignatureError."""
+    """Verify an Ed25519 signature of 64 bytes; raises KeyMaterialError or BadSignatureError.
+
+    A key of low order is refused: OpenSSL takes it, and signatures for it fit any message.
+    """
     if len(public) != KEY_SIZE:
         raise KeyMaterialError("an Ed25519 key is 32 bytes")
+    if (int.from_bytes(public, "little") & _Y_BITS) % _FIELD in _LOW_ORDER:
+        raise KeyMaterialError("the Ed25519 key is of low order")
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
     except (InvalidSignature, ValueError) as error:

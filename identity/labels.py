@@ -41,12 +41,18 @@ SESSION_RATCHET = b"psp/ratchet/1"
 SESSION_REKEY = b"psp/session-rekey/1"
 SESSION_RESUME = b"psp/resume/1"
 
+# Rendezvous (SPEC 12)
+TICKET = b"psp/ticket/1"
+PASS = b"psp/pass/1"
+PUZZLE = b"psp/puzzle/1"
+
 # Directory (SPEC 6)
 RELAY_POSSESSION = b"psp/relay-pop/1"
 RELAY_DESCRIPTOR = b"psp/relay-desc/1"
 RELAY_ADDRESSES = b"psp/relay-addr/1"
 STATIC_FILE = b"psp/static/1"
 ADMISSION = b"psp/admission/1"
+ADMISSIONS_KEY = b"psp/admissions-key/1"
 DIRECTORY_LEAF = b"psp/dir-leaf/1"
 NETWORK_PARAMETERS = b"psp/params/1"
 RING_SEED = b"psp/srv/1"
@@ -54,5 +60,18 @@ RING_NODE = b"psp/ring-node/1"
 RING_INDEX = b"psp/ring-index/1"
 GRANT_INDEX = b"psp/grant/1"
 
-# Services (SPEC 8)
+# Contracts (SPEC 8)
+COMMITMENT = b"psp/commitment/1"
+
+# Services (SPEC 11)
 FILE_TRANSFER = b"psp/file/1"
+
+# Login (SPEC 21)
+LOGIN_NONCE = b"psp/login-nonce/1"
+LOGIN_SEAL = b"psp/login-seal/1"
+SIWE_GRANT = b"psp/siwe-grant/1"
+
+# Vault (SPEC 22)
+VAULT_LOCK = b"psp/vault-lock/1"
+VAULT_SECRETS = b"psp/vault-secrets/1"
+VAULT_DATABASE = b"psp/vault-database/1"

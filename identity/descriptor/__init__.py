@@ -4,6 +4,7 @@ from peerstream.identity.descriptor.contents import (
     DescriptorContents,
     HandshakeKey,
     IntroductionPoint,
+    PuzzleOffer,
 )
 from peerstream.identity.descriptor.record import (
     DescriptorKey,
@@ -19,6 +20,7 @@ __all__ = [
     "DescriptorKey",
     "HandshakeKey",
     "IntroductionPoint",
+    "PuzzleOffer",
     "Record",
     "RecordRules",
     "VerifiedRecord",

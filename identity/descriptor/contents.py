@@ -17,7 +17,9 @@ MEETING_POINTS_MAXIMUM: Final = 10
 LEVEL_MINIMUM: Final = 1
 LEVEL_MAXIMUM: Final = 2
 CELL_CLASSES: Final = 4
-BODY_KNOWN: Final = range(1, 7)
+PUZZLE_SEED_SIZE: Final = 16
+BODY_KNOWN: Final = range(1, 8)
+_U32: Final = (1 << 32) - 1
 _U64: Final = (1 << 64) - 1
 _ACCEPTS_EARLY, _ACCEPTS_ANONYMOUS, _AUTHORISATION_REQUIRED = 1, 2, 4
 
@@ -39,13 +41,22 @@ class IntroductionPoint:
     handshake_key: int
 
 
+@dataclass(frozen=True, slots=True)
+class PuzzleOffer:
+    """What a flooded callee wants strangers to solve: how hard, 1 or more, and for which seed."""
+
+    effort: int
+    seed: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DescriptorContents:
     """How an account is reached, and who vouches for it.
 
     ``introduction_points`` serve level 2, ``meeting_points`` level 1; each list has distinct
     relays. ``cell_classes`` ascend. (``view_epoch``, ``view_root``) is the relay set it was made
-    for. Raises EncodingError for values outside the limits of SPEC 2.3.
+    for. ``puzzle`` stands only in that of a callee under flood. Raises EncodingError for values
+    outside the limits of SPEC 2.3.
     """
 
     delegation: SignedDelegation
@@ -59,6 +70,7 @@ class DescriptorContents:
     cell_classes: tuple[int, ...] = (2,)
     view_epoch: int
     view_root: bytes
+    puzzle: PuzzleOffer | None = None
 
     def __post_init__(self) -> None:
         _check_handshake_keys(self.handshake_keys)
@@ -71,6 +83,7 @@ class DescriptorContents:
             raise EncodingError("cell classes are 0 to 3, ascending, at least one")
         if not 0 <= self.view_epoch <= _U64 or len(self.view_root) != KEY_SIZE:
             raise EncodingError("a view is an epoch and a root of 32 bytes")
+        _check_puzzle(self.puzzle)
 
     @property
     def account(self) -> Address:
@@ -91,7 +104,7 @@ class DescriptorContents:
 
     def body_fields(self) -> dict[int, Value]:
         """Return the part that client authorisation encrypts again."""
-        return {
+        fields: dict[int, Value] = {
             1: [[key.public, key.expiry] for key in self.handshake_keys],
             2: [_write_point(point) for point in self.introduction_points],
             3: [_write_point(point) for point in self.meeting_points],
@@ -99,6 +112,9 @@ class DescriptorContents:
             5: list(self.cell_classes),
             6: [self.view_epoch, self.view_root],
         }
+        if self.puzzle is not None:
+            fields[7] = [self.puzzle.effort, self.puzzle.seed]
+        return fields
 
     @classmethod
     def from_fields(cls, delegation: SignedDelegation, body: Fields) -> Self:
@@ -120,6 +136,7 @@ class DescriptorContents:
             cell_classes=tuple(as_integer(v, 255) for v in body.array(5, 1, CELL_CLASSES)),
             view_epoch=as_integer(epoch, _U64),
             view_root=as_octets(root, KEY_SIZE),
+            puzzle=_read_puzzle(body),
         )
 
     def _flags(self) -> int:
@@ -150,6 +167,20 @@ def _check_points(
             raise EncodingError("a relay id and a key are 32 bytes")
         if not 0 <= point.handshake_key < len(keys):
             raise EncodingError("an introduction point names a handshake key that is not there")
+
+
+def _check_puzzle(puzzle: PuzzleOffer | None) -> None:
+    if puzzle is not None and (
+        not 1 <= puzzle.effort <= _U32 or len(puzzle.seed) != PUZZLE_SEED_SIZE
+    ):
+        raise EncodingError("a puzzle is an effort of at least 1 and a seed of 16 bytes")
+
+
+def _read_puzzle(body: Fields) -> PuzzleOffer | None:
+    if 7 not in body:
+        return None
+    effort, seed = body.array(7, 2, 2)
+    return PuzzleOffer(as_integer(effort, _U32), as_octets(seed, PUZZLE_SEED_SIZE))
 
 
 def _write_point(point: IntroductionPoint) -> Value:

@@ -1,0 +1,1 @@
+"""The history of the login tables, run by ``migrate``."""
