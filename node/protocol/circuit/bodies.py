@@ -5,9 +5,10 @@ payload = command u8 | version u8 = 1 | length u16 | body, filled up to 9 320 ra
 
 from typing import Final, NamedTuple
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from peerstream.identity.errors import BadSignatureError, KeyMaterialError
+from peerstream.identity.keys import verify_ed25519
 from peerstream.identity.labels import INTRO_REGISTER
 from peerstream.node.protocol.circuit.errors import CommandError, RegistrationSignatureError
 from peerstream.node.protocol.errors import LocalProtocolError, MalformedError
@@ -25,6 +26,7 @@ PAYLOAD_VERSION: Final = 1
 PAYLOAD_HEADER_SIZE: Final = 4
 BODY_MAX: Final = PAYLOAD_SIZE - PAYLOAD_HEADER_SIZE
 AUTH_KEY_SIZE: Final = 32
+PASS_NAME_SIZE: Final = 32
 SIGNATURE_SIZE: Final = 64
 LISTEN_SECONDS_MAX: Final = 3_600
 
@@ -52,10 +54,12 @@ def decode_payload(payload: bytes) -> tuple[Command, bytes]:
 class Registration(NamedTuple):
     """INTRO_REGISTER: deliver introductions for `auth_key` to this circuit.
 
-    `rate` introductions a minute, at most `burst` at once.
+    `rate` introductions a minute, at most `burst` at once; as many again for those who know
+    `pass_name`, under which the callee's contacts are introduced (SPEC 12.7).
     """
 
     auth_key: bytes  # 32, Ed25519
+    pass_name: bytes  # 32
     rate: int
     burst: int
 
@@ -68,25 +72,25 @@ class Registration(NamedTuple):
     def decode(cls, body: bytes, binding: bytes) -> "Registration":
         """Raise MalformedError or, when `auth_key` did not sign, RegistrationSignatureError."""
         reader = Reader(body)
-        registration = cls(reader.take(AUTH_KEY_SIZE), reader.u16(), reader.u16())
+        names = reader.take(AUTH_KEY_SIZE), reader.take(PASS_NAME_SIZE)
+        registration = cls(*names, reader.u16(), reader.u16())
         reader.zeros(2)
         signature = reader.take(SIGNATURE_SIZE)
         reader.end()
         message = INTRO_REGISTER + binding + registration._signed()
         try:
-            Ed25519PublicKey.from_public_bytes(registration.auth_key).verify(signature, message)
-        except (InvalidSignature, ValueError) as error:
+            verify_ed25519(registration.auth_key, message, signature)
+        except (BadSignatureError, KeyMaterialError) as error:
             raise RegistrationSignatureError("not signed for this circuit") from error
         return registration
 
     def _signed(self) -> bytes:
-        return (
-            self.auth_key + self.rate.to_bytes(2, "big") + self.burst.to_bytes(2, "big") + bytes(2)
-        )
+        limits = self.rate.to_bytes(2, "big") + self.burst.to_bytes(2, "big")
+        return self.auth_key + self.pass_name + limits + bytes(2)
 
 
 class Introduction(NamedTuple):
-    """INTRODUCE: a blob for whoever registered `auth_key`."""
+    """INTRODUCE: a blob for whoever registered `auth_key`, or has its name from a pass."""
 
     auth_key: bytes  # 32
     blob: bytes  # 9 184

@@ -91,7 +91,13 @@ class Commands:
     def _introduce(self, circuit: RelayCircuit, body: bytes) -> None:
         self._require(circuit, Input.ANSWER)
         introduction = Introduction.decode(body)
-        circuit.answer(self.introductions.introduce(introduction, circuit.up.link.now))
+        circuit.answer(self._introduced(circuit, introduction))
+
+    def _introduced(self, circuit: RelayCircuit, introduction: Introduction) -> Status:
+        now = circuit.up.link.now
+        if not self.introductions.may_introduce(circuit, now):
+            return Status.LIMIT
+        return self.introductions.introduce(introduction, now)
 
     def _listen(self, circuit: RelayCircuit, body: bytes) -> None:
         self._require(circuit, Input.LISTEN)
@@ -107,8 +113,7 @@ class Commands:
         # Listen first: the service may join before this call returns.
         status = self.rendezvous.listen(circuit, Listening(wanted.cookie), now)
         if status is Status.OK:
-            introduction = Introduction(wanted.auth_key, wanted.blob)
-            status = self.introductions.introduce(introduction, now)
+            status = self._introduced(circuit, Introduction(wanted.auth_key, wanted.blob))
             if status is Status.OK:
                 circuit.advance(Input.LISTEN)
             else:

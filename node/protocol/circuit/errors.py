@@ -75,7 +75,7 @@ class AnswersUnreadError(CircuitBreachError):
 
 
 class MemoryNeededError(CircuitBreachError):
-    """The relay holds too many cells and this circuit's readers are the slowest. Destroyed."""
+    """The relay holds too much, and this circuit adds most or last to it. It is destroyed."""
 
     status = Status.LIMIT
 

@@ -10,7 +10,8 @@ SCALE_MAX = 16.0  # 8 MiB in the default class: 25 MB/s over 160 ms
 BASE_WINDOW = 524_288  # bytes; the initial window of the default class
 BAD_SETUPS_MAX = 3  # an honest client may meet a key change once; not three times
 BAD_SETUPS_SECONDS = 10.0
-CLIENT_CIRCUITS_MAX = 64
+CLIENT_CIRCUITS_MAX = 512
+SPARE_SETUPS = 250.0  # a second, for all clients of a relay: a fifth of a core
 RELAY_CIRCUITS_MAX = 16_384  # what one relay sends through another: all its clients' circuits
 
 
@@ -52,19 +53,31 @@ def credit_scale(round_trip: float | None, *, held_bytes: int, held_max: int) ->
     return min(SCALE_MAX, max(1.0, 2 * round_trip * CIRCUIT_RATE / BASE_WINDOW))
 
 
+def spare_setups(now: float) -> TokenBucket:
+    """Return what all clients of a relay share, beyond what each may send in any case."""
+    return TokenBucket(SPARE_SETUPS, SPARE_SETUPS, now)
+
+
 class SetupAdmission:
-    """Counts one neighbour's SETUPs, good and bad."""
+    """Counts one neighbour's SETUPs, good and bad.
 
-    __slots__ = ("_bad", "_bucket", "_limits")
+    `spare`: what it shares with others. A busy client goes on where nobody else needs it; a flood
+    takes from nobody what is his own.
+    """
 
-    def __init__(self, limits: LinkLimits, now: float) -> None:
+    __slots__ = ("_bad", "_bucket", "_limits", "_spare")
+
+    def __init__(self, limits: LinkLimits, now: float, spare: TokenBucket | None = None) -> None:
         self._limits = limits
         self._bucket = TokenBucket(limits.setups_per_second, limits.setups_burst, now)
+        self._spare = spare
         self._bad: list[float] = []
 
     def admits(self, now: float, open_circuits: int) -> bool:
         """Whether one more SETUP may be looked at."""
-        return open_circuits < self._limits.circuits_max and self._bucket.take(now)
+        if open_circuits >= self._limits.circuits_max:
+            return False
+        return self._bucket.take(now) or (self._spare is not None and self._spare.take(now))
 
     def bad_setup(self, now: float) -> None:
         """Count one that did not open; BadSetupsError when it was one too many."""

@@ -52,6 +52,8 @@ from peerstream.node.protocol.wire.version import LINK_VERSIONS, negotiate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from peerstream.node.protocol.circuit.constant import ConstantRate
+
 _CELL: Final = int(FrameType.CELL)
 _EXPECT_ANSWER: Final = frozenset({FrameType.HELLO, FrameType.SETUP, FrameType.PING})
 _unpack: Final = HEADER.unpack_from
@@ -64,11 +66,12 @@ def _ignore(_link: "Link") -> None:
 class Link:
     """Our side of the link to one neighbour.
 
-    `peer` is the neighbour's relay id when it proved to be a relay, else None. The driver sets
-    `on_output` (called once when output appears, until `data_to_send` emptied it), ticks, and
-    closes the connection when `receive_data` raises or `failure` is set. `credit_scale` multiplies
-    the initial windows; the driver raises it for long round trips. HELLO waits to be sent from the
-    start.
+    `peer` is the neighbour's relay id when it proved to be a relay, else None; `spare_setups` what
+    a client shares with others. The driver sets `on_output` (called once when output appears, until
+    `data_to_send` emptied it), ticks, and closes the connection when `receive_data` raises or
+    `failure` is set. `watched`: a silent neighbour is asked whether it lives also while circuits
+    rest. `constant`: the rate at which it sends, if that is constant. `credit_scale` multiplies the
+    initial windows, for long round trips. HELLO waits to be sent from the start.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Link:
         limits: LinkLimits,
         now: float,
         pool: BufferPool | None = None,
+        spare_setups: TokenBucket | None = None,
     ) -> None:
         self.peer = peer
         self.dialer = dialer
@@ -86,15 +90,17 @@ class Link:
         self.pool = pool if pool is not None else BufferPool()
         self.on_output: Callable[[Link], None] = _ignore
         self.on_setup: Callable[[Link, int, bytes], None] | None = None
+        self.watched = False
         self.credit_scale = 1.0
-        self.batches_sent = 0
+        self.batches_sent = self.bytes_sent = 0
+        self.constant: ConstantRate | None = None
         self.version: int | None = None
         self.peer_padding: PaddingRate | None = None
         self.breaches: Counter[str] = Counter()
         self.failure: RemoteProtocolError | None = None
         self.closed = False
         self._limits = limits
-        self._admission = SetupAdmission(limits, now)
+        self._admission = SetupAdmission(limits, now, spare_setups)
         self._liveness = Liveness(now)
         self._output = LinkOutput(self.pool)
         self._legs: dict[int, Leg] = {}
@@ -105,8 +111,7 @@ class Link:
         self._last_peer_id = self._own_half ^ DIALER_CIRCUITS
         self._peer_circuits = 0
         self._peer_circuits_max = limits.circuits_max
-        self._unheard = False
-        self._announced = False
+        self._unheard = self._announced = False
         hello = Hello(LINK_VERSIONS, 0, 0, 0, limits.circuits_max)
         self.send(0, FrameType.HELLO, hello.encode())
 
@@ -145,11 +150,19 @@ class Link:
         """Take up to `budget` bytes of frames, control frames first.
 
         The buffers are valid until the next call: join them and call again, until the list is
-        empty or the socket is full. One frame may exceed the budget when it is the only one.
+        empty or the socket is full. One frame may exceed the budget when it is the only one. At a
+        constant rate there is something at each step, and nothing in between.
         """
-        parts = self._output.take(budget, self.now)
-        self._announced = self._output.has_output
+        constant = self.constant
+        parts = self.take_frames(budget) if constant is None else constant.take(budget)
+        self._announced = self.has_output
         self.batches_sent += bool(parts)
+        self.bytes_sent += sum(map(len, parts))
+        return parts
+
+    def take_frames(self, budget: int) -> list[bytes | memoryview]:
+        """Take whole frames, past any constant rate."""
+        parts = self._output.take(budget, self.now)
         # A memoryview is a cell, and cells bring CREDIT or an answer sooner or later.
         if parts and isinstance(parts[-1], memoryview):
             self._unheard = True
@@ -158,12 +171,17 @@ class Link:
     @property
     def has_output(self) -> bool:
         """Whether `data_to_send` may have something."""
-        return self._output.has_output
+        return self._output.has_output if self.constant is None else self.constant.has_output
 
     @property
     def round_trip(self) -> float | None:
         """Shortest PING round trip so far in seconds, None before the first."""
         return self._liveness.round_trip
+
+    @property
+    def heard_at(self) -> float:
+        """When something came from the neighbour last."""
+        return self._liveness.heard_at
 
     @property
     def circuits(self) -> int:
@@ -182,7 +200,9 @@ class Link:
             self._fail(LinkStuckError(f"{self._output.control_bytes} bytes are not read"))
         elif self.version is not None:
             outstanding = self._unheard or any(leg.waiting for leg in self._legs.values())
-            if self._liveness.ping_due(now, outstanding=outstanding):
+            relayed = self.on_setup is not None and self.peer is not None and bool(self._legs)
+            watched = self.watched or relayed  # not a client: only padding may break its silence
+            if self._liveness.ping_due(now, outstanding=outstanding, watched=watched):
                 self.send(0, FrameType.PING, self._liveness.ping(now))
             elif self._liveness.dead:
                 self._fail(NeighbourSilentError("PINGs are not answered"))

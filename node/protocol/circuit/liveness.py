@@ -3,11 +3,12 @@
 from peerstream.node.protocol.circuit.errors import UnexpectedPongError
 
 PING_SECONDS = 1.0
+IDLE_SECONDS = 2.5  # of silence on a link that is watched
 MISSES_MAX = 2
 
 
 class Liveness:
-    """PING while something is outstanding; anything heard is a sign of life.
+    """PING while something is outstanding or circuits rest; anything heard is a sign of life.
 
     `round_trip` is the smallest seen, in seconds, None before the first PONG: what waits in queues
     belongs to the load, not to the distance.
@@ -27,21 +28,32 @@ class Liveness:
         """Whether the neighbour missed too many PINGs."""
         return self._misses >= MISSES_MAX
 
+    @property
+    def heard_at(self) -> float:
+        """When bytes came last."""
+        return self._heard_at
+
     def heard(self, now: float) -> None:
         """Note that bytes came."""
         self._heard_at = now
         self._misses = 0
 
-    def ping_due(self, now: float, *, outstanding: bool) -> bool:
-        """Whether to PING now; counts a miss when all is still a second after the last PING."""
+    def ping_due(self, now: float, *, outstanding: bool, watched: bool) -> bool:
+        """Whether to PING now; counts a miss when all is still a second after the last PING.
+
+        `watched`: whether circuits rest here that would not end when the neighbour stands still.
+        """
         pinged_at = self._pings.get(self._last_number)
         if pinged_at is not None and now - pinged_at < PING_SECONDS:
             return False
         if self.round_trip is None and pinged_at is None:
             return True
-        if not outstanding or now - self._heard_at < PING_SECONDS:
+        silence = now - self._heard_at
+        wait = PING_SECONDS if outstanding else IDLE_SECONDS
+        unanswered = pinged_at is not None and self._heard_at <= pinged_at
+        if not (outstanding or watched) or (silence < wait and not unanswered):
             return False
-        if pinged_at is not None and self._heard_at <= pinged_at:
+        if unanswered:
             self._misses += 1
         return not self.dead
 

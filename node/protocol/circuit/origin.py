@@ -185,6 +185,11 @@ class OriginCircuit:
     # Cells
 
     @property
+    def link(self) -> "Link":
+        """The link to the first hop."""
+        return self._link
+
+    @property
     def cell_size(self) -> int:
         """Size of a cell in bytes."""
         return self._cell_size

@@ -27,6 +27,7 @@ CONTEXT_SECONDS: Final = 30.0  # idle so long, a circuit gives its 14 KB of cont
 SWEEP_SECONDS: Final = 2.0  # looking at 10 000 circuits takes about 5 ms
 CIRCUITS_MAX: Final = 50_000  # 4 KB each when idle
 DIALS_MAX: Final = 1_024
+UNFINISHED_BYTES_MAX: Final = 16_777_216  # of messages that owners began and did not end
 HELD_BYTES_MAX: Final = 268_435_456  # of cells in queues; 500 full windows of the default class
 
 
@@ -48,6 +49,7 @@ class RelayParts:
     pool: BufferPool = field(default_factory=BufferPool)
     circuits_max: int = CIRCUITS_MAX
     held_bytes_max: int = HELD_BYTES_MAX
+    unfinished_bytes_max: int = UNFINISHED_BYTES_MAX
 
 
 class ConnectNeeded(NamedTuple):
@@ -72,6 +74,7 @@ class RelayCore:
         self._dials: dict[bytes, list[RelayCircuit]] = {}
         self._events: list[ConnectNeeded] = []
         self._relayed = 0
+        self.unfinished_bytes = 0
         self._now = now
         self._wall = wall
         self._swept_at = now
@@ -187,8 +190,15 @@ class RelayCore:
         """Run a command from a control cell."""
         self._commands.run(circuit, command, body)
 
+    def hold_unfinished(self, change: int) -> None:
+        """Count bytes of unfinished messages; MemoryNeededError to whoever wants one too many."""
+        self.unfinished_bytes += change
+        if change > 0 and self.unfinished_bytes > self._parts.unfinished_bytes_max:
+            raise MemoryNeededError(f"{self.unfinished_bytes} bytes of unfinished messages")
+
     def _extend(self, circuit: RelayCircuit, relay_id: bytes | None) -> None:
-        if relay_id is None or relay_id in (self._parts.relay_id, circuit.up.link.peer):
+        # Back to the neighbour it came from is fine: a refusal would name the client's guard.
+        if relay_id is None or relay_id == self._parts.relay_id:
             circuit.answer(Status.NO_ROUTE)
             return
         link = self._links.get(relay_id)
@@ -216,6 +226,7 @@ class RelayCore:
         """Forget a circuit; called by itself, once."""
         self._circuits.discard(circuit)
         self._relayed += circuit.cells_relayed
+        self.unfinished_bytes -= circuit.unfinished
         self._commands.introductions.circuit_closed(circuit, self._now)
         self._commands.rendezvous.circuit_closed(circuit, self._now)
 

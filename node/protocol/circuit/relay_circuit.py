@@ -19,7 +19,7 @@ from peerstream.node.protocol.circuit.errors import (
 from peerstream.node.protocol.errors import RemoteProtocolError
 from peerstream.node.protocol.onion.layer import Layer
 from peerstream.node.protocol.wire.command import Command
-from peerstream.node.protocol.wire.control import Reassembler, pack
+from peerstream.node.protocol.wire.control import ControlMessage, Reassembler, pack
 from peerstream.node.protocol.wire.frames import FrameType
 from peerstream.node.protocol.wire.sizes import CELL_TAG_SIZE, LINK_HEADER_SIZE
 from peerstream.node.protocol.wire.status import Status
@@ -288,12 +288,25 @@ class RelayCircuit:
         body = bytes(buffer[_BODY : LINK_HEADER_SIZE + self.up.cell_size])
         self._keep(buffer)
         try:
-            for message in self._reassembler.feed(body):
+            for message in self._feed(body):
                 if self.state is State.CLOSED:
                     return
                 self._relay.command_received(self, message.command, message.data)
         except RemoteProtocolError as error:
             self.breach(error)
+
+    def _feed(self, body: bytes) -> list[ControlMessage]:
+        """Take a control cell's body; MemoryNeededError when the relay holds too much of such."""
+        before = self._reassembler.held
+        try:
+            return self._reassembler.feed(body)
+        finally:
+            self._relay.hold_unfinished(self._reassembler.held - before)
+
+    @property
+    def unfinished(self) -> int:
+        """Bytes of the message that the owner has begun and not ended."""
+        return self._reassembler.held
 
     def own_room_for(self, size: int) -> bool:
         """Whether a message of `size` bytes to the owner may be queued."""

@@ -20,6 +20,14 @@ class TokenBucket:
             self._filled_at = now
         return self._tokens
 
+    def wait(self, now: float) -> float:
+        """Return after how many seconds there is a token."""
+        return max(0.0, 1.0 - self.tokens(now)) / self._rate
+
+    def keep(self, most: float, now: float) -> None:
+        """Give up what is there beyond `most` tokens."""
+        self._tokens = min(most, self.tokens(now))
+
     def take(self, now: float, amount: float = 1.0) -> bool:
         """Take `amount` tokens if there are so many."""
         if self.tokens(now) < amount:

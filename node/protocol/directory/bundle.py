@@ -6,6 +6,7 @@ clear to the relay asked: what everybody fetches whole tells nothing about who a
 
 from dataclasses import dataclass
 from enum import IntEnum
+from hashlib import sha256
 from typing import Any, Final
 
 from peerstream.node.protocol.directory import document
@@ -24,6 +25,8 @@ LENGTH_SIZE: Final = 4
 REQUEST_MAX: Final = 20_480  # a record of 16 KiB to replicate
 PAGE_RELAYS: Final = 256  # with 2 KiB and 512 bytes each, 640 KiB
 ANSWER_MAX: Final = STATIC_FILE_MAX + 1_024
+FINGERPRINT: Final = 8  # of a document; a second one with the same costs 2^64 hashes
+KNOWN_MAX: Final = 2 * PAGE_RELAYS * FINGERPRINT
 _STORED: Final = (Kind.RECORD, Kind.GRANT)
 
 
@@ -51,14 +54,20 @@ def frame_length(prefix: bytes, limit: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Ask for descriptors of a key epoch, and addresses, of relays after `after` (b"" first)."""
+    """Ask for descriptors of a key epoch, and addresses, of relays after `after` (b"" first).
+
+    known: fingerprints of documents that the asker has, and need not be sent.
+    """
 
     epoch: int
     after: bytes = b""
+    known: bytes = b""
 
     def encode(self) -> bytes:
         """Wire form without the length."""
-        return document.encode({1: _Operation.FETCH.value, 2: self.epoch, 3: self.after})
+        return document.encode(
+            {1: _Operation.FETCH.value, 2: self.epoch, 3: self.after, 4: self.known}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +118,8 @@ def decode_request(data: bytes) -> Request:
         raise MalformedDocumentError("no request")
     match operation:
         case _Operation.FETCH.value:
-            read = document.Fields(value, required=3)
-            return Fetch(read.number(2), _cursor(read.blob(3, 32)))
+            read = document.Fields(value, required=4)
+            return Fetch(read.number(2), _cursor(read.blob(3, 32)), _known(read.blob(4, KNOWN_MAX)))
         case _Operation.PUBLISH.value:
             read = document.Fields(value, required=3)
             return Publish(read.blob(2, DESCRIPTOR_MAX), read.blob(3, ADDRESS_RECORD_MAX))
@@ -127,6 +136,26 @@ def _cursor(after: bytes) -> bytes:
     if len(after) not in {0, 32}:
         raise MalformedDocumentError("a cursor is empty or a relay_id")
     return after
+
+
+def _known(fingerprints: bytes) -> bytes:
+    if len(fingerprints) % FINGERPRINT:
+        raise MalformedDocumentError("a fingerprint that is cut short")
+    return fingerprints
+
+
+def fingerprint(signed: bytes) -> bytes:
+    """Return the 8 bytes by which an asker names a document that it has."""
+    return sha256(signed).digest()[:FINGERPRINT]
+
+
+def fingerprints(known: bytes) -> list[bytes]:
+    """Return each fingerprint of those that an asker names."""
+    return [known[i : i + FINGERPRINT] for i in range(0, len(known), FINGERPRINT)]
+
+
+def _named(signed: bytes) -> tuple[bytes, bytes]:
+    return fingerprint(signed), signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,17 +190,46 @@ def _blobs(items: list[Any], maximum: int) -> tuple[bytes, ...]:
     return tuple(items)
 
 
-def page_of(directory: Directory, fetch: Fetch) -> Page:
-    """Return what the directory answers to a Fetch."""
-    descriptors = directory.signed_descriptors(fetch.epoch)
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a directory holds of the next relays: each document with its fingerprint before it."""
+
+    descriptors: tuple[tuple[bytes, bytes], ...]
+    addresses: tuple[tuple[bytes, bytes], ...]
+    after: bytes
+
+    def page(self, known: bytes) -> Page:
+        """Return the answer to somebody who knows these: fingerprints in a row."""
+        left_out = set(fingerprints(known))
+        return Page(
+            tuple(signed for key, signed in self.descriptors if key not in left_out),
+            tuple(signed for key, signed in self.addresses if key not in left_out),
+            self.after,
+        )
+
+
+def listing_of(directory: Directory, epoch: int, after: bytes) -> Listing:
+    """Return descriptors of a key epoch and addresses of up to 256 relays behind `after`."""
+    descriptors = directory.signed_descriptors(epoch)
     addresses = directory.signed_addresses()
-    left = sorted(key for key in descriptors.keys() | addresses.keys() if key > fetch.after)
+    left = sorted(key for key in descriptors.keys() | addresses.keys() if key > after)
     chosen = left[:PAGE_RELAYS]
-    return Page(
-        tuple(descriptors[key] for key in chosen if key in descriptors),
-        tuple(addresses[key] for key in chosen if key in addresses),
+    return Listing(
+        tuple(_named(descriptors[key]) for key in chosen if key in descriptors),
+        tuple(_named(addresses[key]) for key in chosen if key in addresses),
         chosen[-1] if len(left) > len(chosen) else b"",
     )
+
+
+def page_of(directory: Directory, fetch: Fetch) -> Page:
+    """Return what the directory answers to a Fetch."""
+    return listing_of(directory, fetch.epoch, fetch.after).page(fetch.known)
+
+
+def fetch_from(directory: Directory, epoch: int, after: bytes) -> Fetch:
+    """Return the question for the next page, of somebody who has this directory already."""
+    own = listing_of(directory, epoch, after)
+    return Fetch(epoch, after, b"".join(key for key, _ in (*own.descriptors, *own.addresses)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from peerstream.node.protocol.directory.address_record import AddressRecord, Sig
 from peerstream.node.protocol.directory.dir_hash import directory_hash
 from peerstream.node.protocol.directory.errors import (
     DirectoryIncompleteError,
+    DistrustedDescriptorError,
     EquivocationError,
     MalformedDocumentError,
     NoDescriptorError,
@@ -67,6 +68,7 @@ class Directory:
         self._views: dict[int, RelayView] = {}
         self._descriptors: defaultdict[int, dict[bytes, SignedRelayDescriptor]] = defaultdict(dict)
         self._excluded: defaultdict[int, dict[bytes, EquivocationError]] = defaultdict(dict)
+        self._distrusted: defaultdict[int, set[bytes]] = defaultdict(set)
         self._addresses: dict[bytes, SignedAddressRecord] = {}
         self._onion_keys: dict[tuple[bytes, int], KemPublicKey] = {}
         self._cached: tuple[tuple[int, int, int], dict[bytes, Candidate]] | None = None
@@ -78,9 +80,12 @@ class Directory:
     # Views
 
     def add_view(self, view: RelayView) -> None:
-        """Keep a verified view. Raises ViewMismatchError for a second root of one epoch."""
+        """Keep a verified view.
+
+        Raises ViewMismatchError for a second root of one epoch, unless the set may grow.
+        """
         known = self._views.get(view.epoch)
-        if known is not None and known.root != view.root:
+        if known is not None and known.root != view.root and not view.grows:
             raise ViewMismatchError(f"two roots for epoch {view.epoch}")
         self._views[view.epoch] = view
         self._cached = None
@@ -91,6 +96,14 @@ class Directory:
         if not in_force:
             raise DirectoryIncompleteError("no relay set is in force; read the registry again")
         return max(in_force, key=lambda view: view.epoch)
+
+    def roots(self, wall: int) -> dict[int, bytes]:
+        """Return the root, 32 bytes, of the view in force and its neighbours, by epoch.
+
+        Raises DirectoryIncompleteError.
+        """
+        current = self.view(wall).epoch
+        return {e: view.root for e, view in self._views.items() if abs(e - current) <= 1}
 
     def check_view(self, epoch: int, root: bytes, wall: int) -> RelayView:
         """Return our view that another party names as (epoch, root).
@@ -126,8 +139,8 @@ class Directory:
         """Verify and keep a relay descriptor of the key epoch before, in force or next.
 
         Raises MalformedDocumentError, WrongEpochError, UnknownRelayError,
-        BadDocumentSignatureError; EquivocationError when the relay signed another for that epoch:
-        it is then left out for the epoch.
+        BadDocumentSignatureError, DistrustedDescriptorError; EquivocationError when the relay
+        signed another for that epoch: it is then left out for the epoch.
         """
         document = SignedRelayDescriptor.decode(data)
         relay_id, epoch = document.descriptor.relay_id, document.descriptor.epoch
@@ -136,6 +149,8 @@ class Directory:
         known = self._descriptors[epoch].get(relay_id)
         if known == document:
             return known.descriptor
+        if document.hash in self._distrusted.get(epoch, ()):
+            raise DistrustedDescriptorError(f"{relay_id.hex()[:16]} in epoch {epoch}")
         descriptor = document.verify(self._entry_for(relay_id, epoch, wall), self.rules.network_id)
         if known is None:
             self._onion_keys[relay_id, epoch] = _onion_key(descriptor)
@@ -154,6 +169,13 @@ class Directory:
             self._cached = None
             raise
 
+    def distrust(self, relay_id: bytes, epoch: int) -> None:
+        """Give our descriptor of a relay up, for the one that most others hold (SPEC 6.5)."""
+        document = self._descriptors.get(epoch, {}).pop(relay_id, None)
+        if document is not None:
+            self._distrusted[epoch].add(document.hash)
+            self._cached = None
+
     def add_addresses(self, data: bytes, wall: int) -> AddressRecord:
         """Verify and keep an address record.
 
@@ -163,6 +185,9 @@ class Directory:
         document = SignedAddressRecord.decode(data)
         relay_id = document.record.relay_id
         self.entry(relay_id, wall)
+        known = self._addresses.get(relay_id)
+        if known == document and known.record.expiry > wall:
+            return known.record  # gossip brings the same ones all the time
         record = document.verify(
             relay_id,
             self.rules.network_id,
@@ -170,7 +195,6 @@ class Directory:
             life_s=self.rules.address_life_s,
             private=self.rules.private_addresses,
         )
-        known = self._addresses.get(relay_id)
         if known is not None and known.record.seq >= record.seq and known.record != record:
             raise StaleDocumentError(f"addresses of {relay_id.hex()[:16]}, seq {record.seq}")
         self._addresses[relay_id] = document
@@ -186,10 +210,9 @@ class Directory:
 
     def endpoints(self, relay_id: bytes, wall: int) -> tuple[Endpoint, ...]:
         """Return where to dial the relay. Raises NoDescriptorError."""
-        document = self._addresses.get(relay_id)
-        if document is None or document.record.expiry <= wall:
+        if not self.locates(relay_id, wall):
             raise NoDescriptorError(f"no address of {relay_id.hex()[:16]}")
-        return document.record.endpoints
+        return self._addresses[relay_id].record.endpoints
 
     def hop(self, relay_id: bytes, wall: int) -> Hop:
         """Return what a SETUP is built with, for the key epoch in force.
@@ -259,6 +282,21 @@ class Directory:
             return False
         return True
 
+    def locates(self, relay_id: bytes, wall: int) -> bool:
+        """Whether there is an address of the relay to dial."""
+        document = self._addresses.get(relay_id)
+        return document is not None and document.record.expiry > wall
+
+    def complete(self, wall: int) -> bool:
+        """Whether every relay of the view has a descriptor and an address. False without a view."""
+        try:
+            view, described = self.view(wall), self._described(wall)
+        except DirectoryIncompleteError:
+            return False
+        return all(
+            entry.relay_id in described and self.locates(entry.relay_id, wall) for entry in view
+        )
+
     # What we give to others
 
     def descriptor_hashes(self, epoch: int) -> dict[bytes, bytes]:
@@ -276,6 +314,11 @@ class Directory:
         documents = self._descriptors.get(epoch, {})
         return {key: documents[key].encode() for key in self.descriptor_hashes(epoch)}
 
+    @property
+    def newest_record(self) -> int:
+        """The unix second at which the newest address record was signed, 0 without any."""
+        return max((document.record.seq for document in self._addresses.values()), default=0)
+
     def signed_addresses(self) -> dict[bytes, bytes]:
         """Return the wire form of each address record by relay_id."""
         return {key: document.encode() for key, document in self._addresses.items()}
@@ -287,7 +330,7 @@ class Directory:
     def prune(self, wall: int) -> None:
         """Forget what is over: views and descriptors two epochs back, expired addresses."""
         oldest = self.key_epoch(wall) - 1
-        for by_epoch in (self._descriptors, self._excluded):
+        for by_epoch in (self._descriptors, self._excluded, self._distrusted):
             for epoch in [epoch for epoch in by_epoch if epoch < oldest]:
                 del by_epoch[epoch]
         self._onion_keys = {

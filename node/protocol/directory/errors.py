@@ -51,6 +51,13 @@ class EquivocationError(DirectoryError):
         self.evidence = evidence
 
 
+class DistrustedDescriptorError(DirectoryError):
+    """Most relays hold another descriptor of this relay than the one offered: it was for us alone.
+
+    Ask another source for the one that they hold.
+    """
+
+
 class StaleDocumentError(DirectoryError):
     """We hold a newer one: the source lags or replays. Keep ours."""
 
@@ -75,7 +82,29 @@ class RolledBackError(DirectoryError):
 
 
 class BadAdmissionError(DirectoryError):
-    """No admission key of this network admitted the relay, or the admission is over."""
+    """No admission key of this network signed it as it stands: forged, or of another network.
+
+    Nobody honest hands such a document on: believe nothing else of who did.
+    """
+
+
+class AdmissionOverError(DirectoryError):
+    """The admission is over, or has not begun: the keeper of an admission key signs another.
+
+    If all are, compare the clock.
+    """
+
+
+class TooManyAdmissionsError(DirectoryError):
+    """There are as many relays as a view holds: the keepers of the admission keys admit fewer."""
+
+
+class UnknownKeyError(DirectoryError):
+    """Nothing is kept under that key: the period differs, or it is another network's DHT."""
+
+
+class UnservedQuestionError(DirectoryError):
+    """A question that this DHT does not know, such as those for providers: ask for values only."""
 
 
 class TooFewPointsError(DirectoryError):
@@ -131,6 +160,10 @@ class NoSafePathError(ProtocolError):
 
     Nobody's breach. Try other introduction points or a fresh descriptor; never change the guard.
     """
+
+
+class NoGuardReachableError(NoSafePathError):
+    """None of our guards can be reached. Wait: more guards would be less safe."""
 
 
 class DirectoryIncompleteError(ProtocolError):

@@ -9,7 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from peerstream.node.protocol.directory import document
-from peerstream.node.protocol.directory.errors import MalformedDocumentError, NoSafePathError
+from peerstream.node.protocol.directory.errors import (
+    MalformedDocumentError,
+    NoGuardReachableError,
+    NoSafePathError,
+)
 from peerstream.node.protocol.directory.weights import (
     Entropy,
     choose_weighted,
@@ -20,6 +24,7 @@ LEVEL_PRIVATE: Final = 1
 LEVEL_ANONYMOUS: Final = 2
 GUARD_STATE_MAX: Final = 8_192
 _TERMS_MAX: Final = 64
+FURTHER_MAX: Final = 3  # of guards and of vanguards, beyond the rules
 EXCLUSION_MIN: Final = 2
 EXCLUSION_MAX: Final = 8
 EXCLUSION_SHARE: Final = 12  # one relay in twelve
@@ -78,12 +83,12 @@ class GuardState:
     excluded: tuple[Term, ...] = ()
 
     def guard(self, level: int, unreachable: frozenset[bytes] = frozenset()) -> bytes:
-        """Return the guard in use: the first that can be reached. Raises NoSafePathError."""
+        """Return the guard in use: the first that can be reached. Raises NoGuardReachableError."""
         terms = self.live_guards if level == LEVEL_PRIVATE else self.guards
         for term in terms:
             if term.relay_id not in unreachable:
                 return term.relay_id
-        raise NoSafePathError("no guard can be reached; wait, more guards would be less safe")
+        raise NoGuardReachableError(f"none of {len(terms)} guards of level {level}")
 
     def in_use(self, relay_id: bytes) -> "GuardState":
         """Return the state once this guard has been used: it is excluded until its term ends."""
@@ -98,6 +103,15 @@ class GuardState:
     def exclusion(self) -> frozenset[bytes]:
         """relay_ids that own choices avoid."""
         return frozenset(term.relay_id for term in self.excluded)
+
+    def ids(self, level: int) -> frozenset[bytes]:
+        """relay_ids of all guards of a level."""
+        terms = self.live_guards if level == LEVEL_PRIVATE else self.guards
+        return frozenset(term.relay_id for term in terms)
+
+    def guard_ids(self) -> frozenset[bytes]:
+        """relay_ids of the guards of both levels."""
+        return self.ids(LEVEL_PRIVATE) | self.ids(LEVEL_ANONYMOUS)
 
     def vanguard_ids(self) -> tuple[bytes, ...]:
         """Return the layer of relays behind the guard."""
@@ -147,6 +161,40 @@ def refresh(
     return _Refresh(state, candidates, rules, wall, entropy).run(members)
 
 
+def extend_guards(
+    state: GuardState,
+    level: int,
+    candidates: Mapping[bytes, Candidate],
+    rules: GuardRules,
+    *,
+    wall: int,
+    entropy: Entropy,
+) -> GuardState:
+    """Return the state with one more guard of a level, for when none of them can be reached.
+
+    `candidates`: relays that may be it. It is the last in order and stays for a term of its own, so
+    that whoever can block guards has us draw FURTHER_MAX in months. Does not change a state that
+    has so many.
+    """
+    drawing = _Refresh(state, candidates, rules, wall, entropy)
+    if level == LEVEL_PRIVATE:
+        return replace(state, live_guards=drawing.further_live_guards())
+    return replace(state, guards=drawing.further_guards())
+
+
+def extend_vanguards(
+    state: GuardState,
+    candidates: Mapping[bytes, Candidate],
+    rules: GuardRules,
+    *,
+    wall: int,
+    entropy: Entropy,
+) -> GuardState:
+    """Return the state with one more vanguard, as `extend_guards`: guards say that none is up."""
+    drawing = _Refresh(state, candidates, rules, wall, entropy)
+    return replace(state, vanguards=drawing.further_vanguards())
+
+
 class _Refresh:
     """One run of `refresh`: what its steps share."""
 
@@ -175,6 +223,21 @@ class _Refresh:
             if terms:
                 state = state.in_use(terms[0].relay_id)
         return replace(state, excluded=self._hide(state.excluded, (*guards, *live), members))
+
+    def further_guards(self) -> tuple[Term, ...]:
+        terms = self._state.guards
+        return self._guards(terms, _one_more(terms, self._rules.guards), ())
+
+    def further_live_guards(self) -> tuple[Term, ...]:
+        terms = self._state.live_guards
+        return self._guards(terms, _one_more(terms, self._rules.live_guards), self._state.guards)
+
+    def further_vanguards(self) -> tuple[Term, ...]:
+        terms, guards = self._state.vanguards, self._state.guards
+        primary = self._known(guards[:1])
+        pool = [c for c in self._pool() if not c.conflicts(primary)]
+        count = _one_more(terms, self._rules.vanguards)
+        return self._grow(terms, count, pool, apart=guards, vanguard=True)
 
     def _kept(self, terms: tuple[Term, ...]) -> tuple[Term, ...]:
         return tuple(
@@ -246,6 +309,10 @@ class _Refresh:
         low, high = bounds
         draws = [draw_below(high - low + 1, self._entropy) for _ in range(2 if skew else 1)]
         return low + max(draws)
+
+
+def _one_more(terms: tuple[Term, ...], wanted: int) -> int:
+    return min(len(terms) + 1, wanted + FURTHER_MAX)
 
 
 def exclusion_size(members: int) -> int:

@@ -10,7 +10,7 @@ other side can repeat, and watch fail, must not depend on who our guard is.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final
 
@@ -26,6 +26,7 @@ from peerstream.node.protocol.directory.weights import Entropy, iterate_weighted
 from peerstream.node.protocol.errors import LocalProtocolError
 
 INTRODUCTION_POINTS_MIN: Final = 3
+GUARDS_AT_ONCE: Final = 2  # that of the path in use, and that of the one that stands by
 
 
 class Purpose(Enum):
@@ -43,6 +44,15 @@ class Purpose(Enum):
 
 
 _OWN: Final = frozenset({Purpose.CLIENT_RENDEZVOUS, Purpose.SERVICE_INTRODUCTION})
+_ANY: Final = range(1, 1 << 16)
+_NAMED: Final = {
+    Purpose.CLIENT_RENDEZVOUS: range(1),
+    Purpose.CLIENT_INTRODUCTION: _ANY,
+    Purpose.CLIENT_DIRECTORY: _ANY,
+    Purpose.SERVICE_INTRODUCTION: range(2),
+    Purpose.SERVICE_DIRECTORY: _ANY,
+    Purpose.SERVICE_RENDEZVOUS: range(1, 2),
+}  # how many relays
 _DIRECTORY: Final = frozenset({Purpose.CLIENT_DIRECTORY, Purpose.SERVICE_DIRECTORY})
 
 
@@ -53,6 +63,32 @@ class PathInputs:
     candidates: Mapping[bytes, Candidate]
     guards: GuardState
     unreachable: frozenset[bytes] = frozenset()
+
+
+def keep_away(
+    inputs: PathInputs, away: frozenset[bytes], level: int, named: Sequence[bytes]
+) -> PathInputs:
+    """Return what to choose from for a path that is to share no relay with `away`.
+
+    A single relay that is named stays. Of guards only the first two stand in for each other:
+    whoever makes our paths fail must not walk us through all of them.
+    """
+    terms = inputs.guards.live_guards if level == LEVEL_PRIVATE else inputs.guards.guards
+    first, later = terms[:GUARDS_AT_ONCE], terms[GUARDS_AT_ONCE:]
+    guards = {term.relay_id for term in first}
+    passed_over = guards & away
+    if passed_over == guards:
+        passed_over = {term.relay_id for term in first[:-1]}  # the primary, where there are two
+    if passed_over:
+        passed_over |= {term.relay_id for term in later}
+    # A guard that is passed over may still stand before a relay that was named, else that one sees
+    # who never does (rule 3 of SPEC 6.9); own choices exclude it in any case.
+    left_out = away - guards - (set(named) if len(named) == 1 else set())
+    return replace(
+        inputs,
+        candidates={key: each for key, each in inputs.candidates.items() if key not in left_out},
+        unreachable=inputs.unreachable | passed_over,
+    )
 
 
 class PathChooser:
@@ -74,8 +110,9 @@ class PathChooser:
     ) -> tuple[bytes, ...]:
         """Return a path for one circuit.
 
-        named: nothing for own choices; the alternatives for an introduction or a store; exactly
-        one relay for SERVICE_RENDEZVOUS. Lookups and publications are always level 2. Raises
+        named: nothing for own choices, or the relay of an introduction circuit that ended, to go
+        back to; the alternatives for an introduction or a store; exactly one relay for
+        SERVICE_RENDEZVOUS. Lookups and publications are always level 2. Raises
         NoSafePathError.
         """
         self._check_call(purpose, level, named)
@@ -84,10 +121,7 @@ class PathChooser:
         guard = self._guard(level)
         if purpose is Purpose.SERVICE_RENDEZVOUS:
             return self._to_named(guard, level, named[0], entropy)
-        if purpose in _OWN:
-            targets: Iterable[Candidate] = self._draw(entropy)
-        else:
-            targets = self._alternatives(named, entropy)
+        targets = self._alternatives(named, entropy) if named else self._draw(entropy)
         if level == LEVEL_PRIVATE:
             return self._two_hops(guard, targets, own=purpose in _OWN)
         if purpose is Purpose.CLIENT_RENDEZVOUS:
@@ -112,8 +146,7 @@ class PathChooser:
     def _check_call(self, purpose: Purpose, level: int, named: Sequence[bytes]) -> None:
         if level not in {LEVEL_PRIVATE, LEVEL_ANONYMOUS}:
             raise LocalProtocolError(f"level {level}")
-        wrong = bool(named) if purpose in _OWN else not named
-        if wrong or (purpose is Purpose.SERVICE_RENDEZVOUS and len(named) != 1):
+        if len(named) not in _NAMED[purpose]:
             raise LocalProtocolError(f"{len(named)} relays named for {purpose.name}")
 
     def _guard(self, level: int) -> Candidate:

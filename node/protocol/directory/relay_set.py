@@ -2,7 +2,7 @@
 
 A view is named (epoch, root) in handshakes. On a chain the root is the Merkle root in the
 registry; in a static network it is the hash of the signed file and the epoch its serial; with
-only a DHT there is no agreed set, and the root is zero.
+only a DHT it is the same Merkle root over the admitted relays (SPEC 6.12).
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,7 +22,6 @@ from peerstream.node.protocol.directory.errors import (
 )
 from peerstream.node.protocol.directory.merkle import CAPACITY, merkle_root
 
-ZERO_ROOT: Final = bytes(32)
 NO_SIGN_KEY: Final = bytes(20)
 NO_FAMILY: Final = bytes(32)
 WEIGHT_MAX: Final = 2**96 - 1  # the contract holds a bond in a uint96
@@ -140,6 +139,7 @@ class RelayView:
     epoch and root name the view on the wire; it is in force for not_before <= wall < not_after
     (unix seconds). `relays` is sorted by relay_id. `unproven` names entries under the root whose
     proof of possession failed: they are no relays, and another source may have better proofs.
+    `grows`: nobody vouches that this is all of them, another may turn up (networks of mode dht).
     """
 
     epoch: int
@@ -148,6 +148,7 @@ class RelayView:
     not_before: int
     not_after: int
     unproven: tuple[bytes, ...] = ()
+    grows: bool = False
     _by_id: dict[bytes, RelayEntry] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -29,8 +29,9 @@ class RingRules:
 def ring_seed(network_id: bytes, period: int, randomness: bytes = NO_RANDOMNESS) -> bytes:
     """Seed of a period's ring, 32 bytes.
 
-    randomness: the 32 bytes of prevrandao of the first block at least six hours before the
-    period; empty where there is no chain, and then places can be computed ahead.
+    randomness: the 32 bytes of prevrandao of the first block at or after one epoch (6 h on main)
+    before the period's start (SPEC 8.5); empty where there is no chain, and then places can be
+    computed ahead.
     """
     return _digest(RING_SEED, network_id, period.to_bytes(8, "big"), randomness)
 

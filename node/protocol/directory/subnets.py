@@ -56,6 +56,14 @@ class Endpoint:
         if not private and not address.is_global:
             raise MalformedDocumentError(f"{address} is no public address")
 
+    def is_routable(self, *, private: bool) -> bool:
+        """Whether `require_routable` passes."""
+        try:
+            self.require_routable(private=private)
+        except MalformedDocumentError:
+            return False
+        return True
+
     def subnet(self) -> bytes:
         """Return the /16 of an IPv4 or the /32 of an IPv6 address, marked with its version."""
         return bytes((self.address.version,)) + self.address.packed[: self.address.version - 2]

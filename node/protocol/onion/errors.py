@@ -1,7 +1,5 @@
 """What a stranger's SETUP or a path's REPLY can be wrong in, one class per cause (SPEC 3)."""
 
-from typing import ClassVar
-
 from peerstream.node.protocol.errors import RemoteProtocolError
 from peerstream.node.protocol.wire.status import Status
 
@@ -11,14 +9,11 @@ class KemError(RemoteProtocolError):
 
 
 class SetupError(RemoteProtocolError):
-    """A SETUP was not accepted. Count it by class; `status` says what it is, `silent` if to answer.
+    """A SETUP was not accepted: close its circuit id with CLOSED and count it here, by class.
 
-    A silent refusal closes the circuit id without a word: whoever sent it either holds no key of
-    ours or replays, and must not learn which.
+    The neighbour learns no cause: whoever sent it either holds no key of ours or replays, and must
+    not learn which.
     """
-
-    status: ClassVar[Status] = Status.PROTO
-    silent: ClassVar[bool] = True
 
 
 class SetupMalformedError(SetupError):
@@ -28,51 +23,33 @@ class SetupMalformedError(SetupError):
 class SetupVersionError(SetupError):
     """The header names a version we do not speak: one side needs an update."""
 
-    status = Status.VERSION
-
 
 class SetupKeyError(SetupError):
     """The key id is none of our current onion keys: stale directory, or not meant for us."""
-
-    status = Status.KEY
 
 
 class SetupForgedError(SetupError):
     """The body does not open: some bit changed on the way, or the sender guessed."""
 
-    status = Status.AEAD
-
 
 class SetupReplayedError(SetupError):
     """The same SETUP was accepted before: somebody recorded it and plays it again."""
-
-    status = Status.REPLAY
 
 
 class SetupExpiredError(SetupError):
     """Made for another time: a clock more than ten minutes wrong, or an old recording."""
 
-    status = Status.EXPIRED
-
 
 class SetupInstructionError(SetupError):
     """It opened, and the sender's instructions are no instructions: a broken client."""
-
-    silent = False
 
 
 class SetupLoopError(SetupError):
     """The next relay is this relay: a path that exists only to burn our time."""
 
-    status = Status.NO_ROUTE
-    silent = False
-
 
 class ReplayFilterFullError(SetupError):
-    """More SETUPs in ten minutes than we keep tags for: flooded. Refuse until the bucket ends."""
-
-    status = Status.BUSY
-    silent = False
+    """More SETUPs in ten minutes than we keep tags for: flooded. Say BUSY until the bucket ends."""
 
 
 class ReplyError(RemoteProtocolError):

@@ -1,4 +1,4 @@
-"""X-Wing: X25519 and ML-KEM-768 as one KEM (SPEC 3; draft-connolly-cfrg-xwing-kem-10).
+"""X-Wing: X25519 and ML-KEM-768 as one KEM (SPEC 3; draft-connolly-cfrg-xwing-kem).
 
 Built from its two parts because a circuit uses the X25519 ephemeral of a ciphertext a second time,
 against the hop's own ephemeral. OpenSSL draws the randomness of `encapsulate` (decision 0020).

@@ -36,6 +36,7 @@ class ServicePolicy:
 
     anonymous: bool = False
     early_data: bool = False  # its first bytes may be replayed once a callee forgot them
+    level: int = 1  # the least; the callee's own counts besides
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,9 @@ def admit(call: OpenedCall, policy: CalleePolicy) -> bytes:
     """Check a call against our rules and return the early data that the service may read.
 
     Raises DowngradeError, UnknownEpochError, ViewMismatchError, UnknownRendezvousError: answer
-    with `call.refuse(error.status)`, but the last, where there is nobody to answer to. With a
-    service named also UnknownServiceError, CallerRequiredError. A claim must be verified before.
+    with `call.refuse(error.status)`, but the last (see `check_rendezvous`). With a service named
+    also UnknownServiceError, DowngradeError for that service, CallerRequiredError. A claim must be
+    verified before.
     """
     request = call.request
     if request.level < policy.level:
@@ -63,6 +65,8 @@ def admit(call: OpenedCall, policy: CalleePolicy) -> bytes:
     service = policy.services.get(request.service)
     if service is None:
         raise UnknownServiceError("no such service")
+    if request.level < service.level:
+        raise DowngradeError(f"level {request.level} asked, the service needs {service.level}")
     if call.claim is None and not service.anonymous:
         raise CallerRequiredError("the service admits no anonymous callers")
     if call.claim is not None and not call.verified:
@@ -77,6 +81,14 @@ def _check_view(request: CallRequest, views: Views) -> None:
         raise UnknownEpochError(f"epoch {request.epoch}, ours are {sorted(roots)}")
     if root != request.root:
         raise ViewMismatchError(f"another relay set in epoch {request.epoch}")
+    check_rendezvous(request, views)
+
+
+def check_rendezvous(request: CallRequest, views: Views) -> None:
+    """Raise UnknownRendezvousError for a rendezvous relay that nobody vouches for.
+
+    Ask before anything is answered: there is nobody to answer to.
+    """
     descriptor = request.rendezvous_descriptor
     if not views.knows(request.relay_id) and not (
         descriptor and views.admits(request.relay_id, descriptor)

@@ -42,10 +42,9 @@ class CellBuilder:
         self._rekey = rekey
         self.proof: ControlFrame | None = None
 
-    @property
-    def has_payload(self) -> bool:
-        """Whether something waits that any path may carry."""
-        return bool(self._outbox) or bool(self._datagrams) or self._streams.sendable
+    def has_payload(self, now: float) -> bool:
+        """Whether something waits that any path may carry, and that a cell must go out for now."""
+        return self._outbox.due(now) or bool(self._datagrams) or self._streams.sendable
 
     def send(self, path: Path, now: float, copy: Path | None = None) -> bool:
         """One cell with as much as fits, also on path ``copy`` when given; whether it has any."""

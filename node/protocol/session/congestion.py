@@ -11,11 +11,16 @@ INITIAL_CELLS = 16.0
 FLOOR_CELLS = 2.0
 CEILING_CELLS = 2_048.0  # 32 MiB of the default class; the ports' credits end earlier
 TARGET_DELAY = 0.005
+# On a long path the target is a share of its own round trip: jitter grows with the way, a window
+# that shrinks at every 5 ms of it ends at the floor, and a quarter more is what an echo may lose.
+TARGET_SHARE = 0.25
 BASE_HISTORY = 300.0  # each of two intervals over which the least round trip is taken
 _FILTER = 4  # samples, of which the least counts: an ACK per quarter window is one round trip
 _FAST_SHARE = 0.25  # below this part of the target the window still doubles in few round trips
 _STEADY_SHARE = 19.0
-_ROUND_TRIP_GUESS = 0.2
+_GAIN_RATE = 25.0  # cells a second of round trip: what is missing comes as soon on a long path
+_LOSS_MAX = 0.25  # of the window in a round trip
+ROUND_TRIP_GUESS = 0.2
 
 
 class _Mode(Enum):
@@ -38,7 +43,7 @@ class DelayWindow:
 
     def __init__(self) -> None:
         self.window = INITIAL_CELLS
-        self.round_trip = _ROUND_TRIP_GUESS
+        self.round_trip = ROUND_TRIP_GUESS
         self._base = float("inf")
         self._base_before = float("inf")
         self._base_since = 0.0
@@ -57,22 +62,38 @@ class DelayWindow:
         """Return how long cells wait on the path now; 0 before the first measurement."""
         return max(0.0, min(self._samples) - self.base_round_trip) if self._samples else 0.0
 
+    @property
+    def target(self) -> float:
+        """The queueing delay to aim at."""
+        return max(TARGET_DELAY, TARGET_SHARE * self.base_round_trip) if self._samples else 0.0
+
     def acknowledged(self, cells: int, sample: float, now: float, *, limited: bool) -> None:
         """Take in one ACK for ``cells`` that took ``sample``; ``limited``: the window was used."""
         self._measure(max(sample, 1e-6), now)
         delay = self.queueing_delay()
         if self._mode is _Mode.EMPTYING:
-            if now >= self._since + 2 * self.round_trip:
-                self._mode = _Mode.REGAINING
+            self._empty(now)
         elif self._mode is _Mode.REGAINING:
             self._regain(cells, delay, now)
         elif now >= self._next_look and self.window > 2 * FLOOR_CELLS:
             self._before, self._since = self.window, now
             self._mode, self.window = _Mode.EMPTYING, FLOOR_CELLS
-        elif delay > TARGET_DELAY:
+        elif delay > self.target:
             self._shrink(cells, delay, now)
         elif limited:
             self._grow(cells, delay)
+
+    @property
+    def _long(self) -> bool:
+        """Whether a round trip takes longer than what waits, so that it is the dearer to lose."""
+        return self.target > TARGET_DELAY
+
+    def _empty(self, now: float) -> None:
+        """Stay at the floor until the queue is gone and the path was measured without it."""
+        if now >= self._since + 2 * self.round_trip:
+            self._mode = _Mode.REGAINING
+            if self._long:
+                self.window = max(FLOOR_CELLS, self._before / 4)
 
     def _measure(self, sample: float, now: float) -> None:
         if self._samples:
@@ -87,17 +108,17 @@ class DelayWindow:
 
     def _regain(self, cells: int, delay: float, now: float) -> None:
         self.window = min(self._before, self.window + cells)
-        if self.window >= self._before or delay > TARGET_DELAY:
+        if self.window >= self._before or delay > self.target:
             self._mode = _Mode.STEADY
             self._next_look = now + _STEADY_SHARE * (now - self._since)
 
     def _grow(self, cells: int, delay: float) -> None:
         if self._mode is _Mode.STARTING:
             step = float(cells)
-        elif delay < TARGET_DELAY * _FAST_SHARE:
+        elif delay < self.target * _FAST_SHARE:
             step = cells / 8
         else:
-            step = (1 - delay / TARGET_DELAY) * 2 * cells / self.window
+            step = self._gain() * cells / self.window
         self.window = min(CEILING_CELLS, self.window + step)
 
     def _shrink(self, cells: int, delay: float, now: float) -> None:
@@ -105,9 +126,14 @@ class DelayWindow:
             # the share of the window that the path itself holds, plus what may wait
             self._mode = _Mode.STEADY
             base = self.base_round_trip
-            self.window *= (base + TARGET_DELAY) / (base + delay)
+            self.window *= (base + self.target) / (base + delay)
             self._next_look = now + 2 * self.round_trip
         else:
-            excess = min(delay / TARGET_DELAY - 1, 1.0)
-            self.window -= min(cells / self.window, 1.0) * excess * self.window / 4
+            # What a wide window loses here is more than what it gains, and of a narrow one less.
+            loss = min(delay / self.target - 1, _LOSS_MAX) * self.window
+            self.window += (self._gain() - loss) * min(cells / self.window, 1.0)
         self.window = max(FLOOR_CELLS, self.window)
+
+    def _gain(self) -> float:
+        """Cells that the window grows by in a round trip, near the target."""
+        return max(1.0, min(_GAIN_RATE * self.base_round_trip, self.window / 8))

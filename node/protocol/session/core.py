@@ -77,8 +77,10 @@ class SessionCore:
         self._receiver = DatagramReceiver()
         self._active = now  # when the application last used the session
         self._rekey = self._new_rekey(now)
+        self._settled_secrets = (secrets.session_id, secrets.resume_key)
         self._begin(secrets)
-        proving = role is Role.CALLEE and secrets.caller_proof is not None
+        self._named = secrets.caller_proof is not None
+        proving = role is Role.CALLEE and self._named
         self.state = State.PROVING if proving else State.OPEN
         self._farewell: Status | None = None  # CLOSE that must still go out
         self._stranded_at = now
@@ -88,6 +90,7 @@ class SessionCore:
     def _begin(self, secrets: SessionSecrets) -> None:
         self.session_id = secrets.session_id
         self._resume_key = secrets.resume_key
+        self._settled = False  # a cell showed that the peer has these secrets, too
         self._proof = secrets.caller_proof
 
     def _new_rekey(self, now: float) -> Rekey:
@@ -132,6 +135,9 @@ class SessionCore:
         except ForgedCellError:
             self._drop_path(path, Status.AEAD)
             return
+        if not self._settled:
+            self._settled = True
+            self._settled_secrets = (self.session_id, self._resume_key)
         try:
             self._take_in(path, text, now)
         except SessionError as error:
@@ -224,6 +230,8 @@ class SessionCore:
                 self._drop_path(path, Status.REKEY_FAILED)
 
     def _switch_received(self, frame: Switch, path: Path, *, last: bool) -> None:
+        if path.number not in self._paths.alive:
+            return  # an earlier frame of the same cell ended it
         try:
             self._rekey.receive_switch(frame, path, last=last)
         except RekeyError:

@@ -17,7 +17,9 @@ PARTS_MAX = 1_024
 ASSEMBLIES_MAX = 64  # incomplete at once, oldest dropped first
 ASSEMBLY_BYTES_MAX = 1 << 20
 FLOWS_MAX = 256
-RECENT = 1_024  # frame numbers of a flow among which a second copy is noticed
+RECENT = 1_024  # frame numbers behind the newest of a flow; older ones count as told
+_NUMBERS = 1 << 32
+_RECENT_BITS = (1 << RECENT) - 1
 _MILLISECOND = 0.001
 _DEADLINE_MAX = 0xFFFF * _MILLISECOND
 
@@ -58,6 +60,10 @@ class DatagramSender:
         self._queue.append(_Waiting(flow, frame, deadline, memoryview(data)))
         self.bytes += len(data)
         return True
+
+    def forget(self, flow: int) -> None:
+        """Let another flow be used in place of this one; what waits of it still goes out."""
+        self._next_frame.pop(flow, None)
 
     def drop_expired(self, now: float) -> None:
         """Forget what is late, a half-sent datagram too."""
@@ -117,14 +123,39 @@ class _Assembly:
         self.held = 0
 
 
+class _Told:
+    """Which frame numbers of a flow were told: the newest and a bit for each one behind it."""
+
+    __slots__ = ("_bits", "_newest")
+
+    def __init__(self, frame: int) -> None:
+        self._newest = frame
+        self._bits = 1
+
+    def __contains__(self, frame: int) -> bool:
+        behind = (self._newest - frame) % _NUMBERS
+        if behind >= _NUMBERS // 2:
+            return False
+        return behind >= RECENT or bool(self._bits >> behind & 1)
+
+    def add(self, frame: int) -> None:
+        """Note a number that is not in here."""
+        ahead = (frame - self._newest) % _NUMBERS
+        if ahead < _NUMBERS // 2:
+            self._bits = (self._bits << min(ahead, RECENT) | 1) & _RECENT_BITS
+            self._newest = frame
+        else:
+            self._bits |= 1 << (_NUMBERS - ahead)
+
+
 class DatagramReceiver:
     """Puts parts together; bounded in number and bytes, oldest dropped first."""
 
-    __slots__ = ("_assemblies", "_bytes", "_recent")
+    __slots__ = ("_assemblies", "_bytes", "_told")
 
     def __init__(self) -> None:
         self._assemblies: OrderedDict[tuple[int, int], _Assembly] = OrderedDict()
-        self._recent: OrderedDict[int, OrderedDict[int, None]] = OrderedDict()
+        self._told: OrderedDict[int, _Told] = OrderedDict()
         self._bytes = 0
 
     @property
@@ -137,7 +168,7 @@ class DatagramReceiver:
         if part.parts > PARTS_MAX or len(part.data) > DATAGRAM_SIZE_MAX:
             raise MalformedFrameError(f"a datagram of {part.parts} parts")
         self._expire(now)
-        if part.frame in self._recent.get(part.flow, ()):
+        if part.frame in self._told.get(part.flow, ()):
             return None
         if part.parts == 1:
             return self._complete(part.flow, part.frame, bytes(part.data))
@@ -156,6 +187,12 @@ class DatagramReceiver:
         data = b"".join(assembly.parts[i] for i in range(assembly.total))
         return self._complete(part.flow, part.frame, data)
 
+    def forget(self, flow: int) -> None:
+        """Let go of what came on a flow: a new one of that number begins anew."""
+        self._told.pop(flow, None)
+        for key in [key for key in self._assemblies if key[0] == flow]:
+            self._drop(key)
+
     def _assembly(self, part: Datagram, now: float) -> _Assembly:
         key = (part.flow, part.frame)
         assembly = self._assemblies.get(key)
@@ -167,13 +204,14 @@ class DatagramReceiver:
         return assembly
 
     def _complete(self, flow: int, frame: int, data: bytes) -> DatagramReceived:
-        recent = self._recent.setdefault(flow, OrderedDict())
-        self._recent.move_to_end(flow)
-        recent[frame] = None
-        if len(recent) > RECENT:
-            recent.popitem(last=False)
-        if len(self._recent) > FLOWS_MAX:
-            self._recent.popitem(last=False)
+        told = self._told.get(flow)
+        if told is None:
+            self._told[flow] = _Told(frame)
+        else:
+            told.add(frame)
+        self._told.move_to_end(flow)
+        if len(self._told) > FLOWS_MAX:
+            self._told.popitem(last=False)
         return DatagramReceived(flow, frame, data)
 
     def _bound(self) -> None:

@@ -10,6 +10,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from peerstream.node.protocol.session.errors import MalformedFrameError
+from peerstream.node.protocol.wire.sizes import CELL_SIZES
 from peerstream.node.protocol.wire.status import Status
 
 HEADER = Struct(">BBH")
@@ -260,6 +261,13 @@ def _reset(body: bytes) -> Reset:
     return Reset(stream, final, _status(code))
 
 
+def _add_path(body: bytes) -> AddPath:
+    offer = AddPath(*_ADD_PATH.unpack(body))
+    if offer.cell_class >= len(CELL_SIZES) or offer.level not in {1, 2}:
+        raise MalformedFrameError(f"a path of class {offer.cell_class}, level {offer.level}")
+    return offer
+
+
 def _path_status(body: bytes) -> PathStatus:
     path, code = _PATH_STATUS.unpack(body)
     return PathStatus(path, _status(code))
@@ -277,7 +285,7 @@ def _half(frame: Rekey1 | Rekey2) -> Rekey1 | Rekey2:
     return frame
 
 
-# type: (least, most bytes of the body, decoder)
+# Of each type: least and most bytes of the body, decoder.
 _DECODERS: dict[int, tuple[int, int, Callable[[bytes], Frame]]] = {
     FrameType.OPEN: (5, 4 + SERVICE_SIZE_MAX, _open),
     FrameType.OPENED: (4, 4, lambda b: Opened(*_U32.unpack(b))),
@@ -286,7 +294,7 @@ _DECODERS: dict[int, tuple[int, int, Callable[[bytes], Frame]]] = {
     FrameType.ACK: (_ACK.size, _ACK.size, lambda b: Ack(*_ACK.unpack(b))),
     FrameType.PING: (0, 0, lambda _: Ping()),
     FrameType.AUTH: (PROOF_SIZE, PROOF_SIZE, Auth),
-    FrameType.ADD_PATH: (_ADD_PATH.size, _ADD_PATH.size, lambda b: AddPath(*_ADD_PATH.unpack(b))),
+    FrameType.ADD_PATH: (_ADD_PATH.size, _ADD_PATH.size, _add_path),
     FrameType.PATH_STATUS: (_PATH_STATUS.size, _PATH_STATUS.size, _path_status),
     FrameType.TICKETS: (TICKET_SIZE, TICKET_SIZE * TICKETS_MAX, _tickets),
     FrameType.CLOSE: (1, 1, lambda b: Close(_status(b[0]))),

@@ -10,7 +10,7 @@ class SessionLimits:
     The first two are told to the peer. A caller's are the defaults, as message 1 has no field.
     """
 
-    streams: int = 128  # opened by the peer at one time
+    streams: int = 256  # opened by the peer at one time; their first windows fill the budget
     stream_window: int = 262_144  # 16 cells: a request or a first flight waits for no credit
     window_max: int = 8_388_608  # 60 MB/s at 140 ms
     receive_budget: int = 67_108_864  # sum of all windows; windows stop growing there
@@ -20,6 +20,9 @@ class SessionLimits:
     keep_warm: float = 15.0  # a standby path shows that it lives
     dead_after: float = 30.0  # a suspect path is given up
     resume_time: float = 600.0
+    silent_after: float = 1.5  # without a sign of life on any path the caller calls again
+    curious_after: float = 1.0  # the caller asks whether a path is alive that fell silent
+    standby_after: float = 0.5  # a session in use that has one path gets a second
 
 
 DEFAULT_LIMITS = SessionLimits()

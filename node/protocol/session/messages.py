@@ -3,7 +3,7 @@
 What is here is layout only; `handshake` seals and opens.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from struct import Struct
 from typing import Final
@@ -72,16 +72,16 @@ class CallRequest:
     """
 
     relay_id: bytes
-    cookie: bytes
+    cookie: bytes = field(repr=False)
     epoch: int
     root: bytes
     level: int
     cell_class: int
     bucket: int
     service: str = ""
-    early: bytes = b""
+    early: bytes = field(default=b"", repr=False)
     puzzle: bytes = b""
-    ticket: bytes = b""
+    ticket: bytes = field(default=b"", repr=False)
     rendezvous_descriptor: bytes = b""
 
 
@@ -170,7 +170,7 @@ def decode_payload1(payload: bytes) -> Payload1:
         service=_service(fields.get(Field1.SERVICE)),
         early=fields.get(Field1.EARLY, b""),
         puzzle=fields.get(Field1.POW, b""),
-        ticket=fields.get(Field1.TICKET, b""),
+        ticket=_ticket(fields.get(Field1.TICKET, b"")),
         rendezvous_descriptor=fields.get(Field1.RP_DESC, b""),
     )
     if request.early and not request.service:
@@ -198,6 +198,12 @@ def _service(value: bytes | None) -> str:
         return value.decode()
     except UnicodeDecodeError:
         raise MalformedMessageError("a service name that is not UTF-8") from None
+
+
+def _ticket(value: bytes) -> bytes:
+    if len(value) not in (0, TICKET_SIZE):
+        raise MalformedMessageError(f"a ticket of {len(value)} bytes")
+    return value
 
 
 def _claim(value: bytes | None) -> CallerClaim | None:

@@ -15,6 +15,7 @@ _OF_PATHS = {
     FrameType.REKEY3,
 }
 PENDING_MAX = 4_096  # frames not acknowledged: a peer that makes us answer more is flooding
+_NEVER = float("inf")
 
 
 class ControlFrame:
@@ -47,19 +48,28 @@ class ControlFrame:
 
 
 class Outbox:
-    """The queue of control frames; those that die with their path go to the front again."""
+    """The queue of control frames; those that die with their path go to the front again.
 
-    __slots__ = ("_pending", "_queue")
+    A patient frame goes with the next cell, and is worth one of its own only at `deadline`: when
+    what it announces is likely to follow at once, one cell carries both.
+    """
+
+    __slots__ = ("_patience", "_pending", "_queue", "deadline")
 
     def __init__(self) -> None:
         self._queue: deque[ControlFrame] = deque()
         self._pending = 0
+        self._patience = _NEVER  # the least of the frames queued since the clock was read
+        self.deadline = _NEVER  # when a cell must go out for what is queued
 
     def __len__(self) -> int:
         return len(self._queue)
 
-    def push(self, frame: Frame, *, reliable: bool = True) -> ControlFrame:
-        """Queue a frame; raises ExcessError when too many wait for an acknowledgement."""
+    def push(self, frame: Frame, *, reliable: bool = True, patience: float = 0.0) -> ControlFrame:
+        """Queue a frame that may wait for company so many seconds.
+
+        Raises ExcessError when too many wait for an acknowledgement.
+        """
         body = encode(frame)
         if len(body) > CONTROL_SIZE_MAX:
             raise LocalProtocolError(f"a control frame of {len(body)} bytes")
@@ -69,7 +79,19 @@ class Outbox:
         if reliable:
             self._pending += 1
         self._queue.append(control)
+        self._patience = min(self._patience, patience)
         return control
+
+    def hurry(self) -> None:
+        """Have what is queued wait no longer: somebody waits for the answer to it."""
+        self._patience = 0.0
+
+    def due(self, now: float) -> bool:
+        """Whether a cell must go out now, even with nothing else in it."""
+        if self._patience < _NEVER:
+            self.deadline = min(self.deadline, now + self._patience)
+            self._patience = _NEVER
+        return bool(self._queue) and now >= self.deadline
 
     def pop(self, capacity: int) -> ControlFrame | None:
         """Return the next frame if it fits."""
@@ -78,12 +100,15 @@ class Outbox:
         if not self._queue or len(self._queue[0].body) > capacity:
             return None
         control = self._queue.popleft()
+        if not self._queue:
+            self._patience = self.deadline = _NEVER
         control.taken()
         return control
 
     def again(self, control: ControlFrame) -> None:
         """Queue a lost frame, to be sent before newer ones."""
         self._queue.appendleft(control)
+        self._patience = 0.0
 
     def forget_paths(self) -> None:
         """Drop what speaks of paths and rekeys of before a resume; all paths are dead."""

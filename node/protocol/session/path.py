@@ -36,9 +36,9 @@ class Path:
 
     __slots__ = (
         "_ack_due", "_asked", "_last_arrival", "_moved_until", "_rate", "_rate_bytes",
-        "_rate_since", "_records", "confirmed", "congestion", "in_flight", "last_sent", "level",
-        "number", "opener", "port", "progress", "rekeyed_in", "rekeyed_out", "sealer", "suspect",
-        "wants_ping",
+        "_rate_since", "_records", "confirmed", "congestion", "curious", "heard", "in_flight",
+        "last_sent", "level", "number", "opener", "port", "progress", "rekeyed_in", "rekeyed_out",
+        "sealer", "suspect", "wants_ping",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +58,8 @@ class Path:
         self.suspect = False
         self.wants_ping = False
         self.in_flight = 0
+        self.heard = now
+        self.curious = False  # something came since we asked last whether the path is alive
         self.last_sent = now
         self.progress = now
         self.rekeyed_out = 0  # the last rekey that this direction switched to
@@ -92,7 +94,7 @@ class Path:
         self.last_sent = now
         self._asked = 0 if asked else self._asked + 1
         if asked:
-            self.wants_ping = False
+            self.wants_ping = self.curious = False
 
     def acknowledge(self, ack: Ack, now: float) -> list[list[Sent]]:
         """Return the items of the cells that an ACK covers; raises AcknowledgementError."""
@@ -128,7 +130,9 @@ class Path:
     def note_received(self, now: float, size: int, *, eliciting: bool, at_once: bool) -> None:
         """Account for a cell that opened."""
         self._rate_bytes += size
+        self.heard = now
         if eliciting:
+            self.curious = True
             self._last_arrival = now
             due = now if at_once else now + ACK_DELAY
             self._ack_due = min(self._ack_due, due)

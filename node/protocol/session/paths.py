@@ -94,6 +94,14 @@ class PathTable:
         """The next number of ours."""
         return self._next
 
+    def pass_over(self, number: int) -> None:
+        """Never allocate this number of ours, nor one below it."""
+        self._next = max(self._next, number + 2)
+
+    def is_ready(self, number: int) -> bool:
+        """Whether the keys of a path are there that was not added yet, and a place for it."""
+        return number in self._ready and len(self.alive) < PATHS_MAX
+
     def void_below(self, first: int) -> None:
         """Let no path below ``first``, an even number, join any more."""
         self._floor = first
@@ -118,8 +126,9 @@ class PathTable:
         return True
 
     def refused(self, number: int) -> None:
-        """Forget an offer that we do not take."""
+        """Forget an offer that we do not take, or could not join."""
         self._offers.discard(number)
+        self._ready.pop(number, None)
 
     def join_blob(self, number: int, entropy: Callable[[int], bytes]) -> bytes:
         """2 048 bytes with which we join path ``number`` at its rendezvous relay."""

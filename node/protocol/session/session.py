@@ -9,7 +9,6 @@ from collections.abc import Callable
 from peerstream.node.protocol.circuit.port import CellPort
 from peerstream.node.protocol.errors import LocalProtocolError
 from peerstream.node.protocol.session.builder import CellBuilder
-from peerstream.node.protocol.session.core import SessionCore
 from peerstream.node.protocol.session.datagram import DatagramSender
 from peerstream.node.protocol.session.events import PathSuspected, Rekeyed
 from peerstream.node.protocol.session.frames import (
@@ -25,19 +24,23 @@ from peerstream.node.protocol.session.frames import (
     encode,
 )
 from peerstream.node.protocol.session.limits import SessionTerms
-from peerstream.node.protocol.session.multipath import Scheduling, in_order
+from peerstream.node.protocol.session.multipath import Scheduling
 from peerstream.node.protocol.session.outbox import ControlFrame
 from peerstream.node.protocol.session.path import Path
 from peerstream.node.protocol.session.paths import Role
 from peerstream.node.protocol.session.rekey import NUMBERS_VOID
 from peerstream.node.protocol.session.schedule import SessionSecrets
 from peerstream.node.protocol.session.state import Input, State
+from peerstream.node.protocol.session.survival import SessionSurvival
 from peerstream.node.protocol.wire.status import Status
 
+# The first bytes of a stream mostly follow its OPEN within a wake-up or two, and the answer's the
+# OPENED: together they cost one cell on all links instead of two.
+OPEN_PATIENCE = 0.002
 _NEVER = float("inf")
 
 
-class Session(SessionCore):
+class Session(SessionSurvival):
     """One end of a session; times are seconds of the monotonic clock."""
 
     def __init__(
@@ -68,7 +71,7 @@ class Session(SessionCore):
         """Open a stream; bytes may be sent at once. Returns its number."""
         self._active = self._now
         stream = self._streams.open(service)
-        self._outbox.push(Open(stream.number, service))
+        self._outbox.push(Open(stream.number, service), patience=OPEN_PATIENCE)
         return stream.number
 
     def early_stream(self, service: str, sent: int, received: bytes) -> int:
@@ -78,6 +81,10 @@ class Session(SessionCore):
         callee, EARLY_RESPONSE at the caller. Only when the callee accepted the early data.
         """
         return self._streams.early(service, sent, received)
+
+    def hurry(self) -> None:
+        """Let nothing wait for company any longer: the application waits for the answer."""
+        self._outbox.hurry()
 
     def accept_stream(self, stream: int) -> None:
         """Tell the peer that its stream was taken."""
@@ -99,6 +106,10 @@ class Session(SessionCore):
         """Give a stream up in both directions."""
         self._streams.reset(stream, code)
 
+    def unacknowledged(self, stream: int) -> int:
+        """Return how many bytes the peer has not acknowledged; the stream's end counts as one."""
+        return self._streams.unacknowledged(stream)
+
     def receive(self, stream: int, limit: int) -> bytes:
         """At most ``limit`` bytes in order; gives the peer credit for as many."""
         return b"".join(self._streams.take(stream, limit))
@@ -111,7 +122,13 @@ class Session(SessionCore):
         """Send a datagram that is worthless in ``life`` seconds; False when too many wait."""
         self._advance(now)
         self._active = now
+        self._datagrams.drop_expired(now)
         return self._datagrams.queue(flow, data, now + life)
+
+    def forget_flow(self, flow: int) -> None:
+        """Let go of a flow in both directions; the same number is another flow from now on."""
+        self._datagrams.forget(flow)
+        self._receiver.forget(flow)
 
     def send_contact(self, body: bytes) -> None:
         """Send a contact secret."""
@@ -167,18 +184,6 @@ class Session(SessionCore):
         if path is not None and self.state is not State.CLOSED:
             self._drop_path(path, Status.CLOSED)
 
-    @property
-    def resume_key(self) -> bytes:
-        """The secret that proves, in a new handshake, that it is for this session."""
-        return self._resume_key
-
-    @property
-    def next_path(self) -> int:
-        """The first path of a handshake that resumes: above every number used by either side."""
-        chains = (self._paths.outgoing, self._paths.incoming)
-        top = max(self._paths.next_number, *(chain.next_number for chain in chains))
-        return top + top % 2
-
     def resume(self, secrets: SessionSecrets, now: float) -> None:
         """Go on with the secrets of a new handshake; then `add_path(secrets.first_path, ...)`."""
         self._advance(now)
@@ -205,7 +210,8 @@ class Session(SessionCore):
         if self.state is State.CLOSED:
             self._say_farewell()
             return
-        paths = in_order(self._paths.alive)
+        paths = self._in_order()
+        self._note_carrying(paths)
         if self.scheduling is not Scheduling.AGGREGATE:
             self._fill(paths[:1], paths[1:2], now)
         else:
@@ -218,7 +224,7 @@ class Session(SessionCore):
     def _fill(self, paths: list[Path], spare: list[Path], now: float) -> None:
         redundant = self.scheduling is Scheduling.REDUNDANT and spare
         for path in paths:
-            while path.free() > 0 and self._builder.has_payload:
+            while path.free() > 0 and self._builder.has_payload(now):
                 copy = spare[0] if redundant and _fits(path, spare[0]) else None
                 if not self._builder.send(path, now, copy):
                     break
@@ -227,7 +233,7 @@ class Session(SessionCore):
         """Send what belongs to this path alone: its acknowledgement, probe or switch."""
         if path.port.room() <= 0:
             return
-        warm = path.last_sent + self._limits.keep_warm
+        warm = self._ping_at(path)
         if path.wants_ping or self._rekey.wants_switch(path) or now >= warm:
             path.wants_ping = path.wants_ping or now >= warm
             self._builder.send(path, now)
@@ -259,7 +265,8 @@ class Session(SessionCore):
             self._finish(Status.IDLE, by_peer=False)
             return
         self._suspect(now)
-        if self._rekey.due(now) and in_order(self._paths.alive):
+        self._note_standby(now)
+        if self._rekey.due(now) and self._in_order():
             self._start_rekey()
 
     def _idle_at(self) -> float:
@@ -290,19 +297,28 @@ class Session(SessionCore):
         if self.state is State.STRANDED:
             return self._stranded_at + self._limits.resume_time
         times = [self._idle_at(), self._datagrams.next_deadline()]
-        if self._role is Role.CALLER and self._rekey.complete:
-            times.append(self._rekey.deadline())
+        if self._outbox.deadline > self._now:  # else it waits for room, and the port tells
+            times.append(self._outbox.deadline)
+        if self._role is Role.CALLER:
+            # Whoever drives us learns of a need by asking, so one that is there needs no deadline.
+            times += (at for at in (self._silent_at(), self._standby_at()) if at > self._now)
+            if self._rekey.complete:
+                times.append(self._rekey.deadline())
         for path in self._paths.alive.values():
-            silent = path.progress + self._limits.dead_after if path.suspect else path.suspect_at()
-            times += (path.ack_due(), silent, path.last_sent + self._limits.keep_warm)
+            times.append(
+                path.progress + self._limits.dead_after if path.suspect else path.suspect_at()
+            )
+            if path.port.room() > 0:  # else nothing can go out, and the port tells when it can
+                times += (path.ack_due(), self._ping_at(path))
         return min(times)
 
     @property
     def verified(self) -> bool:
-        """Callee: whether the caller proved its name; a caller is sure of its callee at once."""
-        return self._role is Role.CALLER or (
-            self._proof is None and self.state is not State.PROVING
-        )
+        """Callee: whether the caller proved its name; a caller is sure of its callee at once.
+
+        An anonymous caller stays one, also when it resumes.
+        """
+        return self._role is Role.CALLER or (self._named and self._proof is None)
 
 
 def _fits(path: Path, copy: Path) -> bool:

@@ -12,6 +12,7 @@ from peerstream.node.protocol.session.errors import FinalOffsetError, FlowError
 
 SMALL_PIECE = 2_048  # smaller ones are joined or copied, so that none pins a cell or costs a node
 FRAGMENTS_MAX = 8_192  # out-of-order pieces: a window of the smallest cells
+FRAGMENTS_ALL_MAX = 32_768  # of all streams: each costs some 400 bytes, however short it is
 
 
 class SendHalf:
@@ -76,6 +77,8 @@ class SendHalf:
 
     def next_range(self, capacity: int) -> tuple[int, int, bool] | None:
         """Return the range to send next, lost ones first, of at most ``capacity`` bytes."""
+        if self.reset:
+            return None  # it may still wait for its turn
         while self._lost:
             start, end, fin = self._lost.popleft()
             start = max(start, self._base)
@@ -154,13 +157,24 @@ class SendHalf:
         self._base = self.total
 
 
+class FragmentCount:
+    """How many out-of-order pieces the streams of a session hold together."""
+
+    __slots__ = ("held",)
+
+    def __init__(self) -> None:
+        self.held = 0
+
+
 class ReceiveHalf:
     """Bytes that came, put in order; duplicates vanish here."""
 
-    __slots__ = ("_fragments", "_held", "_offsets", "_ready", "consumed", "final", "granted",
-                 "highest", "next_offset", "reset", "signalled", "window")  # fmt: skip
+    __slots__ = ("_all", "_fragments", "_held", "_offsets", "_ready", "consumed", "final",
+                 "granted", "highest", "next_offset", "reset", "signalled",
+                 "window")  # fmt: skip
 
-    def __init__(self, window: int) -> None:
+    def __init__(self, window: int, all_fragments: FragmentCount | None = None) -> None:
+        self._all = all_fragments if all_fragments is not None else FragmentCount()
         self.window = window
         self.granted = window
         self.consumed = 0
@@ -222,17 +236,21 @@ class ReceiveHalf:
             return
         if known is None:
             heappush(self._offsets, offset)
+            self._all.held += 1
         else:
             self._held -= len(known)
         self._fragments[offset] = data
         self._held += len(data)
         if self._held > 2 * self.window or len(self._fragments) > FRAGMENTS_MAX:
             raise FlowError("too many fragments out of order")
+        if self._all.held > FRAGMENTS_ALL_MAX:
+            raise FlowError("too many fragments out of order on all streams")
 
     def _absorb(self) -> None:
         while self._offsets and self._offsets[0] <= self.next_offset:
             offset = heappop(self._offsets)
             data = self._fragments.pop(offset)
+            self._all.held -= 1
             self._held -= len(data)
             if offset + len(data) > self.next_offset:
                 self._ready.append(data[self.next_offset - offset :])
@@ -267,6 +285,7 @@ class ReceiveHalf:
         self.reset = True
         self.consumed = self.next_offset
         self._ready.clear()
+        self._all.held -= len(self._fragments)
         self._fragments.clear()
         self._offsets.clear()
         self._held = 0

@@ -24,11 +24,12 @@ from peerstream.node.protocol.session.frames import (
 )
 from peerstream.node.protocol.session.limits import SessionTerms
 from peerstream.node.protocol.session.outbox import Outbox
-from peerstream.node.protocol.session.stream import ReceiveHalf, SendHalf
+from peerstream.node.protocol.session.stream import FragmentCount, ReceiveHalf, SendHalf
 from peerstream.node.protocol.wire.status import Status
 
 NUMBERS_AHEAD = 1_024  # peer's numbers not seen yet below the highest: cells overtake on paths
 NUMBER_MAX = 0xFFFF_FFFF
+OPENED_PATIENCE = 0.002  # seconds that OPENED waits for the service's first bytes
 
 
 class Stream:
@@ -37,11 +38,12 @@ class Stream:
     __slots__ = ("accepted", "credited_at", "end_told", "held", "known", "number", "queued",
                  "receive", "send", "service")  # fmt: skip
 
-    def __init__(self, number: int, service: str, limits: tuple[int, int], now: float) -> None:
+    def __init__(
+        self, number: int, service: str, halves: tuple[SendHalf, ReceiveHalf], now: float
+    ) -> None:
         self.number = number
         self.service = service
-        self.send = SendHalf(limits[0])
-        self.receive = ReceiveHalf(limits[1])
+        self.send, self.receive = halves
         self.known = False  # OPEN was seen, or it is ours
         self.accepted = False
         self.end_told = False
@@ -99,6 +101,7 @@ class Streams:
         self._gaps: set[int] = set()
         self._peer_open = 0
         self._round: deque[Stream] = deque()
+        self._fragments = FragmentCount()
         self._windows = 0
         self._held = 0
         self._peer_window = terms.peer_window
@@ -148,7 +151,7 @@ class Streams:
         stream = self._table.get(number)
         if stream is not None and not stream.accepted:
             stream.accepted = True
-            self._outbox.push(Opened(number))
+            self._outbox.push(Opened(number), patience=OPENED_PATIENCE)
 
     def send(self, number: int, data: bytes | memoryview) -> int:
         """Take bytes over by reference; how many were taken."""
@@ -167,6 +170,13 @@ class Streams:
             self._count(stream)
         stream.send.blocked = len(view) < len(data)
         return len(view)
+
+    def unacknowledged(self, number: int) -> int:
+        """Return how much the peer has not acknowledged, our end counted as one byte."""
+        stream = self._table.get(number)
+        if stream is None or stream.send.reset:
+            return 0
+        return stream.send.buffered + (stream.send.ended and not stream.send.finished)
 
     def end(self, number: int) -> None:
         """End our half behind what was sent."""
@@ -303,8 +313,11 @@ class Streams:
         stream.held = held
 
     def _create(self, number: int, service: str) -> Stream:
-        windows = (self._peer_window, self._limits.stream_window)
-        stream = self._table[number] = Stream(number, service, windows, self.now)
+        halves = (
+            SendHalf(self._peer_window),
+            ReceiveHalf(self._limits.stream_window, self._fragments),
+        )
+        stream = self._table[number] = Stream(number, service, halves, self.now)
         self._windows += self._limits.stream_window
         return stream
 

@@ -61,16 +61,20 @@ def pack(
 class Reassembler:
     """Turns the bodies of one hop's control cells, in order, into whole messages.
 
-    Holds at most one unfinished message of MESSAGE_MAX bytes. After an error it must not be used
-    again: close the circuit.
+    Holds at most one unfinished message of MESSAGE_MAX bytes, however small its pieces. After an
+    error it must not be used again: close the circuit.
     """
 
-    __slots__ = ("_command", "_pieces", "_size")
+    __slots__ = ("_command", "_data")
 
     def __init__(self) -> None:
         self._command: Command | None = None
-        self._pieces: list[bytes] = []
-        self._size = 0
+        self._data = bytearray()
+
+    @property
+    def held(self) -> int:
+        """Bytes of the unfinished message."""
+        return len(self._data)
 
     def feed(self, body: bytes | memoryview) -> list[ControlMessage]:
         """Take one cell; return the messages that it completes.
@@ -90,23 +94,21 @@ class Reassembler:
             if more:
                 _require_padding(reader)
                 return messages
-            messages.append(ControlMessage(command, b"".join(self._pieces)))
+            messages.append(ControlMessage(command, bytes(self._data)))
             self._release()
         if continued:
             raise ControlSequenceError("a message was not continued")
         return messages
 
     def _hold(self, command: Command, data: bytes) -> None:
-        self._size += len(data)
-        if self._size > MESSAGE_MAX:
+        if len(self._data) + len(data) > MESSAGE_MAX:
             raise ControlTooLongError(f"{command.name} of more than {MESSAGE_MAX} bytes")
         self._command = command
-        self._pieces.append(data)
+        self._data += data
 
     def _release(self) -> None:
         self._command = None
-        self._pieces = []
-        self._size = 0
+        self._data = bytearray()
 
 
 def _require_padding(reader: Reader) -> None:

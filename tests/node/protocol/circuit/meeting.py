@@ -7,12 +7,13 @@ from peerstream.node.protocol.wire.command import Command
 
 BLOB = bytes(range(256)) * 35 + bytes(224)
 COOKIE = b"c" * 32
+PASS_NAME = b"p" * 32
 
 
-def register(private, rate=600, burst=16):
+def register(private, rate=600, burst=16, pass_name=PASS_NAME):
     """The body of an INTRO_REGISTER, as a function of the circuit's binding."""
     key = private.public_key().public_bytes_raw()
-    return lambda binding: Registration(key, rate, burst).encode(private, binding)
+    return lambda binding: Registration(key, pass_name, rate, burst).encode(private, binding)
 
 
 class Meeting:

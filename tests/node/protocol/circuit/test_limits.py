@@ -3,7 +3,14 @@
 import pytest
 
 from peerstream.node.protocol.circuit.leg import INITIAL_CREDITS, initial_credit
-from peerstream.node.protocol.circuit.limits import SCALE_MAX, credit_scale
+from peerstream.node.protocol.circuit.limits import (
+    SCALE_MAX,
+    SPARE_SETUPS,
+    LinkLimits,
+    SetupAdmission,
+    credit_scale,
+    spare_setups,
+)
 from peerstream.node.protocol.circuit.pool import KEPT_BUFFERS, BufferPool
 from peerstream.node.protocol.wire.sizes import CELL_SIZES
 
@@ -20,6 +27,16 @@ from peerstream.node.protocol.wire.sizes import CELL_SIZES
 )
 def test_windows_follow_the_round_trip_while_memory_lasts(round_trip, held, scale):
     assert credit_scale(round_trip, held_bytes=held, held_max=1_000) == pytest.approx(scale)
+
+
+def test_a_busy_client_uses_what_nobody_needs_and_a_flood_takes_nothing_of_others():
+    spare = spare_setups(0.0)
+    busy, other = (SetupAdmission(LinkLimits.for_client(), 0.0, spare) for _ in range(2))
+    assert sum(busy.admits(0.0, 0) for _ in range(1_000)) == 40 + SPARE_SETUPS
+    assert sum(other.admits(0.0, 0) for _ in range(1_000)) == 40
+    admitted = sum(busy.admits(tenth / 10, 0) for tenth in range(1, 101) for _ in range(50))
+    assert admitted == pytest.approx(10 * (SPARE_SETUPS + 10), abs=2)
+    assert sum(other.admits(10.0, 0) for _ in range(1_000)) == 40
 
 
 def test_initial_credits():

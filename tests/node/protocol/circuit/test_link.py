@@ -249,7 +249,7 @@ def test_real_time_windows_are_short():
     assert leg.granted == 128 * 1024 // CELL
 
 
-def test_clients_may_open_64_circuits_and_a_burst_of_setups():
+def test_clients_may_open_512_circuits_and_a_burst_of_setups():
     limits = LinkLimits.for_client()
     link, setups = listener(limits)
     for number in range(50):
@@ -258,11 +258,11 @@ def test_clients_may_open_64_circuits_and_a_burst_of_setups():
     refused = [frame for frame in sent(link) if frame[1] is FrameType.DESTROY]
     assert len(refused) == 10
     link, setups = listener(limits)
-    for number in range(70):
+    for number in range(520):
         link.receive_data(setup(THEIRS + number), float(number))
         if setups and setups[-1] == THEIRS + number:
             link.register(THEIRS + number, Circuit(), cell_class=2, real_time=False)
-    assert len(setups) == link.circuits == 64
+    assert len(setups) == link.circuits == 512
 
 
 def test_three_bad_setups_of_a_client_close_its_link():

@@ -1,8 +1,14 @@
 """Silence is padded, traffic is not."""
 
-from peerstream.node.protocol.circuit.padding import DEFAULT_RATE, LinkPadding
+from peerstream.node.protocol.circuit.padding import (
+    DEFAULT_RATE,
+    NO_PADDING,
+    LinkPadding,
+    PaddingProfile,
+    padding_of,
+)
 from peerstream.node.protocol.wire.command import Command
-from peerstream.node.protocol.wire.frames import FrameType, PaddingRate
+from peerstream.node.protocol.wire.frames import FrameType
 from tests.node.protocol.circuit.memory_network import MemoryNetwork
 
 
@@ -14,10 +20,9 @@ def padded(network):
     network.run()
     network.advance(5.0)  # the PING of the beginning is over
     near, far = network.cables[0].ends
-    none = PaddingRate(0, 0, 0, 0)
     ends = [
         LinkPadding(link, rate, entropy=network.entropy, now=network.now)
-        for link, rate in ((near, DEFAULT_RATE), (far, none))
+        for link, rate in ((near, DEFAULT_RATE), (far, None))
     ]
     return owner, near, far, ends
 
@@ -39,9 +44,9 @@ def run(network, ends, seconds, each=None):
 def test_a_silent_link_is_padded_by_who_wants_to():
     network = MemoryNetwork(1)
     _, _, far, ends = padded(network)
-    sent, answered = ends[0]._link.batches_sent, far.batches_sent
+    sent, answered = ends[0].link.batches_sent, far.batches_sent
     run(network, ends, 170)
-    assert 170 / 10.5 <= ends[0]._link.batches_sent - sent <= 170 / 2
+    assert 170 / 10.5 <= ends[0].link.batches_sent - sent <= 170 / 2
     assert far.batches_sent == answered
 
 
@@ -70,3 +75,20 @@ def test_padding_stops_with_its_link():
     near.close()
     ends[0].tick(network.now + 100.0)
     assert not near.has_output
+
+
+def test_a_guard_cannot_choose_what_its_client_pads():
+    for own in (DEFAULT_RATE, NO_PADDING):
+        for asked in (NO_PADDING, padding_of(PaddingProfile.CONSTANT, 256)):
+            network = MemoryNetwork(79)
+            network.client().circuit([network.relay()])
+            network.run()
+            near, far = network.cables[0].ends
+            padding = LinkPadding(near, own, entropy=network.entropy, now=network.now)
+            far.send(0, FrameType.PADNEG, asked.encode())
+            network.run()
+            for _ in range(60):
+                network.advance(1.0)
+                padding.tick(network.now)
+            assert near.constant is None
+            assert bool(padding.bytes_sent) is (own is DEFAULT_RATE)

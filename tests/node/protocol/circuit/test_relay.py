@@ -93,7 +93,7 @@ def test_a_circuit_works_after_its_contexts_were_dropped():
     assert joiner.cells == [bytes([number]) * CELL_SIZES[2] for number in range(4)]
 
 
-def test_ten_thousand_circuits_leave_nothing_behind():
+def test_ten_thousand_circuits_leave_nothing_behind(alone):
     network = MemoryNetwork(60)
     (relay,) = relays(network, 1)
     client = network.client()

@@ -115,11 +115,20 @@ def test_a_hop_that_destroys_while_opening_is_answered_by_the_one_before():
     everybody_forgot(network)
 
 
-def test_a_path_may_not_turn_back_at_once():
+@pytest.mark.parametrize("path", ["aba", "abac", "abcb", "abab"])
+def test_a_path_may_turn_back(path):
+    """A relay that refused would tell a stranger who names rendezvous points who our guard is."""
     network = MemoryNetwork(17)
-    first, second = relays(network, 2)
-    owner = circuit(network, [first, second, first])
-    assert (owner.error.hop, owner.error.status) == (1, Status.NO_ROUTE)
+    known = dict(zip("abc", relays(network, 3), strict=True))
+    owner = circuit(network, [known[name] for name in path])
+    assert owner.error is None
+    for hop in range(len(path)):
+        owner.circuit.send_control(Command.ECHO, bytes([hop]), hop)
+    network.run()
+    assert len(owner.take(Command.RESULT)) == len(path)
+    owner.circuit.close()
+    network.run()
+    everybody_forgot(network)
 
 
 def test_the_first_hop_destroys_before_the_reply():

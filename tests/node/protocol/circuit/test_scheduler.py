@@ -3,9 +3,12 @@
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from peerstream.node.protocol.circuit.limits import LinkLimits
 from peerstream.node.protocol.circuit.link import Link
+from peerstream.node.protocol.circuit.scheduler import QUANTUM, REAL_TIME_LEAD
 from peerstream.node.protocol.circuit.token_bucket import TokenBucket
 from peerstream.node.protocol.wire.frames import HEADER, FrameType
 from peerstream.node.protocol.wire.sizes import CELL_SIZES
@@ -153,3 +156,63 @@ def test_a_token_bucket_gives_its_rate_and_no_more_than_its_burst(step):
     expected = 20 + (steps - 1) * min(20, 10 * step)
     assert expected - 1 <= taken <= expected
     assert not bucket.take(1_000.0, 21.0)
+
+
+LARGEST = HEADER.size + CELL_SIZES[-1]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 3),  # its class
+            st.booleans(),  # whether it is real-time
+            st.integers(1, 600_000),  # bytes that wait
+            st.integers(0, 8),  # before which batch it begins
+        ),
+        min_size=2,
+        max_size=10,
+    ),
+    st.integers(4_096, 131_072),
+)
+def test_whoever_waits_is_served_in_time_whatever_the_others_do(circuits, budget):
+    """A circuit that waits lets a bounded lot of bytes pass: nobody starves."""
+    bench = Bench()
+    # Of each other one a quantum and a cell from either list, with as much of real-time cells and
+    # the lead that these may have.
+    most = 2 * (2 * len(circuits) * (QUANTUM + LARGEST) + REAL_TIME_LEAD)
+    waited: dict[int, int] = {}
+    number = 0
+    while number <= 8 or any(leg.waiting for leg in bench.legs.values()):
+        for cell_class, real_time, size, when in circuits:
+            if when == number:
+                cells = -(-size // CELL_SIZES[cell_class])
+                waited[bench.leg(cells, cell_class, real_time=real_time)] = 0
+        number += 1
+        for served in bench.served(budget):
+            waited[served] = 0
+            for other, leg in bench.legs.items():
+                if other != served and leg.waiting:
+                    waited[other] += bench.legs[served].frame_size
+                    assert waited[other] <= most
+    assert number < 10_000
+
+
+@given(
+    st.lists(st.integers(0, 3), min_size=1, max_size=4),
+    st.integers(0, 3),
+    st.integers(0, 5),
+    st.booleans(),
+)
+def test_who_was_quiet_is_first_and_real_time_before_it(busy, quiet_class, batches, call):
+    bench = Bench()
+    for cell_class in busy:
+        bench.leg(1_000_000 // CELL_SIZES[cell_class], cell_class)
+    # Until each has had what it gets ahead of the others for having been quiet itself.
+    while any(leg.sent * leg.cell_size <= 2 * QUANTUM for leg in bench.legs.values()):
+        bench.served()
+    for _ in range(batches):
+        bench.served(LARGEST)
+    quiet = bench.leg(1, quiet_class)
+    live = [bench.leg(1, real_time=True)] if call else []
+    order = bench.served(2 * LARGEST)
+    assert order[: 1 + len(live)] == [*live, quiet]

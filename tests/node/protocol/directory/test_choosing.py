@@ -17,6 +17,8 @@ from peerstream.node.protocol.directory.guards import (
     Candidate,
     GuardState,
     exclusion_size,
+    extend_guards,
+    extend_vanguards,
     refresh,
 )
 from peerstream.node.protocol.directory.merkle import merkle_root
@@ -299,6 +301,35 @@ def test_a_backup_is_used_when_the_first_cannot_be_reached():
         state.guard(2, frozenset({first, second, third}))
     with pytest.raises(NoSafePathError):
         state.in_use(bytes([255]) * 32)
+
+
+@pytest.mark.parametrize(("level", "count"), [(2, 3), (1, 2)])
+def test_so_many_guards_more_and_no_further(level, count):
+    candidates, rules = candidates_of(30), DEVNET.guard_rules
+    state = before = fresh(candidates)
+    for number in range(10):
+        draw = seeded(number)
+        state = extend_guards(state, level, candidates, rules, wall=WALL, entropy=draw)
+    terms, old = (state.live_guards if level == 1 else state.guards), before.ids(level)
+    assert len(terms) == len(state.ids(level)) == count + 3
+    assert {term.relay_id for term in terms[:count]} == old
+    assert state.guard(level) == before.guard(level)
+    assert again(state, candidates, seed="later") == state
+    assert GuardState.decode(state.encode()) == state
+
+
+def test_so_many_vanguards_more_and_none_that_is_said_to_be_dead():
+    candidates, rules = candidates_of(30), DEVNET.guard_rules
+    state = before = fresh(candidates)
+    dead = {*list(candidates)[:8], *before.vanguard_ids()}
+    alive = {key: each for key, each in candidates.items() if key not in dead}
+    for number in range(10):
+        state = extend_vanguards(state, alive, rules, wall=WALL, entropy=seeded(number))
+    assert state.vanguard_ids()[:4] == before.vanguard_ids()
+    assert len(state.vanguard_ids()) == 7
+    assert dead.isdisjoint(state.vanguard_ids()[4:])
+    assert state.guard(2) not in state.vanguard_ids()
+    assert again(state, candidates, seed="later") == state
 
 
 def test_guards_are_drawn_by_weight():

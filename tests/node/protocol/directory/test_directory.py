@@ -5,10 +5,13 @@ from dataclasses import replace
 import pytest
 
 from peerstream.node.protocol.directory.bundle import (
+    KNOWN_MAX,
     PAGE_RELAYS,
     Fetch,
     Page,
     Publish,
+    decode_request,
+    fetch_from,
     merge,
     page_of,
 )
@@ -104,6 +107,9 @@ def test_views_are_compared_by_epoch_and_root():
             directory.check_view(epoch, root, WALL)
     with pytest.raises(ViewMismatchError):
         directory.add_view(replace(views[EPOCH], root=bytes(32)))
+    larger = replace(views[EPOCH], root=bytes([1]) * 32, grows=True)
+    directory.add_view(larger)  # where nobody vouches for the whole set, one more may turn up
+    assert directory.check_view(EPOCH, larger.root, WALL) == larger
 
 
 def test_a_relay_of_a_neighbouring_epoch_is_known():
@@ -251,6 +257,52 @@ def test_a_directory_goes_from_node_to_node():
     assert merge(target, page, WALL).refused == ()
     assert target.directory_hash(EPOCH) == source.directory_hash(EPOCH)
     assert target.signed_addresses() == source.signed_addresses()
+
+
+def test_what_the_asker_has_is_not_sent_again():
+    source, target = full_directory(RELAYS), full_directory(RELAYS)
+    assert page_of(source, fetch_from(target, EPOCH, b"")) == Page((), (), b"")
+    moved = RELAYS[3].addresses(seq=2)
+    source.add_addresses(moved.encode(), WALL)
+    page = page_of(source, fetch_from(target, EPOCH, b""))
+    assert page == Page((), (moved.encode(),), b"")
+    assert merge(target, page, WALL).refused == ()
+    nothing = Directory(rules())
+    nothing.add_view(view_of(RELAYS))
+    assert fetch_from(nothing, EPOCH, b"").known == b""
+    assert len(page_of(source, fetch_from(nothing, EPOCH, b"")).descriptors) == len(RELAYS)
+
+
+def test_another_descriptor_of_a_relay_is_sent_to_whoever_has_the_first():
+    source, target = full_directory(RELAYS), Directory(rules())
+    target.add_view(view_of(RELAYS))
+    other = RELAYS[0].descriptor(bandwidth_class=1).encode()
+    for signed in (other, *(each.descriptor().encode() for each in RELAYS[1:])):
+        target.add_descriptor(signed, WALL)
+    page = page_of(source, fetch_from(target, EPOCH, b""))
+    assert page.descriptors == (RELAYS[0].descriptor().encode(),)
+    (error,) = merge(target, page, WALL).refused
+    assert isinstance(error, EquivocationError)
+
+
+def test_a_question_of_somebody_who_has_everything_fits():
+    class Everything:
+        def signed_descriptors(self, epoch):
+            return {n.to_bytes(32, "big"): b"d%d" % n for n in range(600)}
+
+        def signed_addresses(self):
+            return {n.to_bytes(32, "big"): b"a%d" % n for n in range(600)}
+
+    fetch = fetch_from(Everything(), EPOCH, b"")
+    assert len(fetch.known) == KNOWN_MAX
+    assert decode_request(fetch.encode()) == fetch
+    page = page_of(Everything(), fetch)
+    assert (page.descriptors, page.addresses) == ((), ())
+    assert page.after == (255).to_bytes(32, "big")
+    with pytest.raises(MalformedDocumentError):
+        decode_request(replace(fetch, known=bytes(KNOWN_MAX + 8)).encode())
+    with pytest.raises(MalformedDocumentError):
+        decode_request(replace(fetch, known=bytes(7)).encode())
 
 
 def test_a_bad_document_spoils_only_itself():

@@ -13,6 +13,7 @@ from peerstream.node.protocol.directory import bundle, commands
 from peerstream.node.protocol.directory.address_record import AddressRecord, SignedAddressRecord
 from peerstream.node.protocol.directory.admission import Admission, SignedAdmission, admitted_view
 from peerstream.node.protocol.directory.errors import (
+    AdmissionOverError,
     BadAdmissionError,
     BadDocumentSignatureError,
     DirectoryError,
@@ -32,6 +33,7 @@ from peerstream.node.protocol.directory.relay_descriptor import (
     statement_digest,
     statement_typed_data,
 )
+from peerstream.node.protocol.directory.relay_set import registry_root
 from peerstream.node.protocol.directory.static import (
     SignedStaticFile,
     StaticFile,
@@ -71,7 +73,7 @@ SAMPLES = {
     "admission": (SignedAdmission.decode, admission().encode()),
     "guards": (GuardState.decode, GUARDS.encode()),
     "page": (bundle.Page.decode, bundle.Page((b"a",), (b"b", b"c"), bytes(32)).encode()),
-    "fetch": (bundle.decode_request, bundle.Fetch(7, bytes(32)).encode()),
+    "fetch": (bundle.decode_request, bundle.Fetch(7, bytes(32), bytes(16)).encode()),
     "publish": (bundle.decode_request, bundle.Publish(b"a", b"").encode()),
     "view": (bundle.decode_request, bundle.FetchView(7).encode()),
     "replicate": (
@@ -327,21 +329,47 @@ def test_an_admission_is_by_a_key_of_the_network():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"not_before": WALL + 1}, {"not_after": WALL}, {"not_after": WALL + 31 * 86_400}],
+    [{"not_before": WALL + 1}, {"not_after": WALL - 1}, {"not_after": WALL + 31 * 86_400}],
 )
 def test_an_admission_is_for_a_month_at_most(changes):
-    with pytest.raises(BadAdmissionError):
+    with pytest.raises((BadAdmissionError, AdmissionOverError)):
         admission(**changes).verify([KEEPER.relay_id], NETWORK, wall=WALL)
 
 
-def test_admitted_relays_have_equal_weight_and_no_root():
-    first = admission().admission
-    later = replace(first, not_after=first.not_after + 5, operator=bytes([1]) * 20)
+def test_an_admission_that_ends_before_it_begins_is_none():
+    with pytest.raises(MalformedDocumentError):
+        SignedAdmission.decode(admission(not_before=WALL, not_after=WALL).encode())
+
+
+def test_admitted_relays_have_equal_weight_and_a_root_over_all_of_them():
+    long_ago = WALL - 9 * EPOCH_S
+    first = replace(admission().admission, not_before=long_ago)
+    later = replace(
+        first,
+        not_before=WALL - 5 * EPOCH_S,
+        not_after=first.not_after + 5,
+        operator=bytes([1]) * 20,
+    )
     other = replace(first, relay_id=relay(2).relay_id)
     view = admitted_view(EPOCH, [later, first, other], epoch_s=EPOCH_S)
-    assert view.root == bytes(32)
+    assert view.root == registry_root(view)
     assert {entry.weight for entry in view} == {1}
-    assert view.get(first.relay_id).operator == later.operator
+    found = view.get(first.relay_id)
+    assert found.operator == later.operator  # the one that ends last
+    assert found.from_epoch == long_ago // EPOCH_S  # as old as the oldest
+    assert admitted_view(EPOCH, [other, later, first], epoch_s=EPOCH_S).root == view.root
+    assert admitted_view(EPOCH, [later, other], epoch_s=EPOCH_S).root != view.root
+
+
+def test_an_admission_counts_from_two_epochs_after_it_began_to_the_last_whole_one():
+    begins, ends = EPOCH * EPOCH_S + 7, (EPOCH + 9) * EPOCH_S + 7
+    only = [replace(admission().admission, not_before=begins, not_after=ends)]
+    counts = [
+        epoch - EPOCH
+        for epoch in range(EPOCH - 1, EPOCH + 12)
+        if len(admitted_view(epoch, only, epoch_s=EPOCH_S))
+    ]
+    assert counts == list(range(2, 9))
 
 
 # Commands

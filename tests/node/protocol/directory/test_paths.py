@@ -9,11 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from peerstream.node.protocol.directory.errors import NoSafePathError, TooFewPointsError
-from peerstream.node.protocol.directory.guards import Candidate, GuardState, refresh
+from peerstream.node.protocol.directory.guards import Candidate, GuardState, Term, refresh
 from peerstream.node.protocol.directory.paths import (
     PathChooser,
     PathInputs,
     Purpose,
+    keep_away,
     require_distinct_points,
 )
 from peerstream.node.protocol.errors import LocalProtocolError
@@ -228,6 +229,22 @@ def test_a_guard_that_cannot_be_reached_is_passed_over():
     assert hidden.path(Purpose.CLIENT_RENDEZVOUS, 2, seeded(1))[0] == second
 
 
+def test_a_service_goes_back_to_a_point_by_the_rules_of_its_own_choices():
+    candidates = alone(9)
+    guards = guards_of(candidates, 1)
+    chooser = PathChooser(PathInputs(candidates, guards))
+    entropy = seeded(3)
+    point = chooser.path(Purpose.SERVICE_INTRODUCTION, 2, entropy)[-1]
+    paths = {chooser.path(Purpose.SERVICE_INTRODUCTION, 2, entropy, [point]) for _ in range(50)}
+    assert len(paths) > 5
+    for path in paths:
+        assert path[-1] == point
+        assert len(set(path)) == 4
+    for excluded in guards.exclusion():
+        with pytest.raises(NoSafePathError):
+            chooser.path(Purpose.SERVICE_INTRODUCTION, 2, entropy, [excluded])
+
+
 def test_introduction_points_are_of_distinct_operators():
     candidates = {relay_id(n): candidate(n, n // 3, n) for n in range(30)}
     guards = guards_of(candidates, 1)
@@ -257,9 +274,71 @@ def test_a_descriptor_with_one_point_thrice_is_a_question_about_the_guard():
         (Purpose.CLIENT_RENDEZVOUS, 2, [relay_id(1)]),
         (Purpose.CLIENT_INTRODUCTION, 2, []),
         (Purpose.SERVICE_RENDEZVOUS, 2, [relay_id(1), relay_id(2)]),
+        (Purpose.SERVICE_INTRODUCTION, 2, [relay_id(1), relay_id(2)]),
         (Purpose.CLIENT_RENDEZVOUS, 3, []),
     ],
 )
 def test_a_call_that_makes_no_sense_is_our_bug(purpose, level, named):
     with pytest.raises(LocalProtocolError):
         chooser_of(alone(9)).path(purpose, level, seeded(1), named)
+
+
+def guarded(count: int = 12) -> PathInputs:
+    """Relays 0, 1 and 2 are guards, 3 to 6 vanguards, 7 the guard of level 1."""
+    terms = [Term(relay_id(n), WALL + 1) for n in range(count)]
+    guards = GuardState(
+        NETWORK, tuple(terms[:3]), (terms[7],), tuple(terms[3:7]), excluded=(terms[0],)
+    )
+    return PathInputs(alone(count), guards)
+
+
+def away_from(*numbers: int) -> frozenset[bytes]:
+    return frozenset(map(relay_id, numbers))
+
+
+@given(seed=st.integers(0, 2**32), away=st.sets(st.integers(3, 11), max_size=4))
+def test_a_path_keeps_away_from_relays_that_are_feared(seed, away):
+    inputs = keep_away(guarded(), away_from(*away), 2, ())
+    try:
+        path = PathChooser(inputs).path(Purpose.CLIENT_RENDEZVOUS, 2, seeded(seed))
+    except NoSafePathError:
+        assert {3, 4, 5, 6} <= away
+        return
+    assert path[0] == relay_id(0)
+    assert away_from(*away).isdisjoint(path)
+
+
+def test_only_the_first_two_guards_stand_in_for_each_other():
+    def guard(away):
+        inputs = keep_away(guarded(), away, 2, ())
+        return PathChooser(inputs).path(Purpose.CLIENT_RENDEZVOUS, 2, seeded(1))[0]
+
+    assert guard(away_from(0)) == relay_id(1)
+    assert guard(away_from(1)) == relay_id(0)
+    assert guard(away_from(0, 1)) == relay_id(1)
+    assert guard(away_from(0, 1, 2)) == relay_id(1)
+
+
+def test_guards_of_the_other_level_are_relays_like_any_other():
+    """One may be a vanguard at level 2, where it is to be kept away from."""
+    live = keep_away(guarded(), away_from(0, 7), 1, ())
+    assert PathChooser(live).path(Purpose.CLIENT_RENDEZVOUS, 1, seeded(1))[0] == relay_id(7)
+    assert relay_id(7) not in keep_away(guarded(), away_from(0, 7), 2, ()).candidates
+
+
+def test_a_relay_named_alone_stays_and_its_guard_is_exchanged():
+    inputs = keep_away(guarded(), away_from(0, 9), 2, [relay_id(9)])
+    path = PathChooser(inputs).path(Purpose.SERVICE_RENDEZVOUS, 2, seeded(1), [relay_id(9)])
+    assert path[0] == relay_id(1)
+    assert path[-1] == relay_id(9)
+
+
+def test_whoever_names_relays_for_second_paths_does_not_learn_which_one_is_never_before_them():
+    inputs = keep_away(guarded(), away_from(0, 3, 9), 2, [relay_id(9)])
+    entropy = seeded(5)
+    before = Counter(
+        PathChooser(inputs).path(Purpose.SERVICE_RENDEZVOUS, 2, entropy, [relay_id(9)])[2]
+        for _ in range(2_000)
+    )
+    guards, others = [before[relay_id(n)] for n in (0, 1)], [before[relay_id(n)] for n in (8, 10)]
+    assert min(guards) > 0.7 * max(others)

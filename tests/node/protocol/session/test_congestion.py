@@ -1,5 +1,7 @@
 """The delay window over a simulated bottleneck: it fills the path and keeps the queue short."""
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,10 +15,15 @@ from peerstream.node.protocol.session.congestion import (
 
 
 class Bottleneck:
-    """Flows that share one queue: `rate` cells a second, `delay` seconds both ways."""
+    """Flows that share one queue: `rate` cells a second, `delay` seconds both ways.
 
-    def __init__(self, rate, delay, flows):
-        self.rate, self.delay = rate, delay
+    noise: by how many seconds a cell comes later than that, on average. Cells keep their order, and
+    a quarter of a window is acknowledged at once.
+    """
+
+    def __init__(self, rate, delay, flows, noise=0.0):
+        self.rate, self.delay, self.noise = rate, delay, noise
+        self.chance = random.Random(1)
         self.windows = [DelayWindow() for _ in range(flows)]
         self.now = 0.0
         self.free_at = 0.0
@@ -36,7 +43,7 @@ class Bottleneck:
 
     def advance(self, window, flight):
         done = [cell for cell in flight if cell[1] <= self.now]
-        if done:
+        if len(done) >= max(1, int(window.window) // 4):
             limited = len(flight) * 2 >= window.window
             del flight[: len(done)]
             self.delivered += len(done)
@@ -44,7 +51,9 @@ class Bottleneck:
             window.acknowledged(len(done), arrived - sent, self.now, limited=limited)
         while len(flight) < int(window.window):
             self.free_at = max(self.free_at, self.now) + 1 / self.rate
-            flight.append((self.now, self.free_at + self.delay))
+            trembling = self.chance.expovariate(1 / self.noise) if self.noise else 0.0
+            before = flight[-1][1] if flight else 0.0
+            flight.append((self.now, max(before, self.free_at + self.delay + trembling)))
 
 
 @pytest.mark.parametrize(("rate", "delay"), [(4_000, 0.002), (4_000, 0.04), (1_000, 0.1)])
@@ -54,7 +63,31 @@ def test_one_flow_fills_the_path_with_a_short_queue(rate, delay):
     path.delivered = 0
     path.run(4.0)
     assert path.delivered >= 0.8 * rate * 4
-    assert path.queue <= 0.015
+    assert path.queue <= max(0.015, 0.4 * delay)
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.03])
+def test_one_flow_fills_a_long_path_whose_delay_trembles(noise):
+    path = Bottleneck(760, 0.3, 1, noise)
+    path.run(6.0)
+    path.delivered = 0
+    path.run(12.0)
+    assert path.delivered >= (0.8 if noise < 0.02 else 0.5) * 760 * 12
+    assert path.queue <= 0.15
+
+
+def test_a_late_flow_on_a_long_path_gets_its_share_and_leaves_the_other_its_own():
+    path = Bottleneck(760, 0.3, 1, 0.01)
+    path.run(8.0)
+    path.windows.append(DelayWindow())
+    path.flights.append([])
+    path.run(20.0)
+    shares = [0.0, 0.0]
+    for _ in range(100):
+        path.run(0.1)
+        shares = [s + w.window for s, w in zip(shares, path.windows, strict=True)]
+    assert min(shares) * 2 > max(shares)
+    assert path.queue <= 0.15
 
 
 def test_flows_that_start_together_share_one_delay():

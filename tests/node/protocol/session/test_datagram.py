@@ -1,5 +1,7 @@
 """Datagrams: cut, put together, dropped when late, never more memory than stated."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,3 +90,51 @@ def test_contradictions_have_a_name():
         receiver.insert(Datagram(1, 0, 1, 3, 50, memoryview(b"half")), 0.0)
     with pytest.raises(MalformedFrameError):
         receiver.insert(Datagram(1, 1, 0, 2_000, 50, memoryview(b"half")), 0.0)
+
+
+def test_what_is_remembered_of_datagrams_is_bounded(alone):
+    """32 flows, each with more numbers than are remembered, cost less than 25 KiB."""
+    receiver = DatagramReceiver()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for flow in range(32):
+        for frame in range(0, 2_100, 2):
+            receiver.insert(Datagram(flow, frame, 0, 1, 50, memoryview(b"")), 1.0)
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert grown < 25 * 1_024
+
+
+@given(st.integers(0, 2**32 - 1), st.lists(st.integers(-1_500, 1_500), max_size=60))
+def test_a_copy_is_never_told_and_what_is_new_is_unless_it_is_old(start, steps):
+    """Numbers wrap; what lies 1 024 or more behind the newest counts as told."""
+    receiver, told, newest = DatagramReceiver(), set(), None
+    for step in steps:
+        frame = (start + step) % 2**32
+        ahead = step if newest is None else max(newest, step)
+        got = receiver.insert(Datagram(7, frame, 0, 1, 50, memoryview(b"x")), 1.0)
+        if step in told or step <= ahead - 1_024:
+            assert got is None
+        else:
+            assert got is not None
+        told.add(step)
+        newest = ahead
+
+
+def test_a_flow_that_was_let_go_begins_anew():
+    sender, receiver = DatagramSender(), DatagramReceiver()
+    for _ in range(3):
+        sender.queue(5, b"old", 1.0)
+    for frame in cells(sender, 1_008):
+        receiver.insert(frame, 0.0)
+    assert receiver.insert(Datagram(5, 9, 0, 2, 100, b"half"), 0.0) is None
+    assert receiver.held == 4
+    sender.forget(5)
+    receiver.forget(5)
+    assert receiver.held == 0
+    sender.queue(5, b"new", 1.0)
+    (frame,) = cells(sender, 1_008)
+    assert frame.frame == 0
+    whole = receiver.insert(frame, 0.0)
+    assert whole is not None
+    assert whole.data == b"new"

@@ -37,7 +37,7 @@ any_frame = st.one_of(
     st.builds(fr.Ping),
     datagrams(),
     st.builds(fr.Auth, raw(32)),
-    st.builds(fr.AddPath, u32, raw(32), raw(32), st.integers(0, 255), st.integers(0, 255)),
+    st.builds(fr.AddPath, u32, raw(32), raw(32), st.integers(0, 3), st.integers(1, 2)),
     st.builds(fr.PathStatus, u32, status),
     st.builds(fr.Tickets, st.lists(raw(48), min_size=1, max_size=4).map(tuple)),
     st.builds(fr.Contact, st.binary(min_size=1, max_size=60)),

@@ -1,7 +1,9 @@
 """A peer with valid keys that sends whatever it likes: named errors, bounded memory, no crash."""
 
+import tracemalloc
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from peerstream.node.protocol.session import errors
@@ -55,6 +57,8 @@ def data(stream, offset, body=b"", *, fin=False):
 
 
 @given(st.integers(0, 1), st.lists(st.lists(any_frame, max_size=5), min_size=1, max_size=12))
+@example(0, [[fr.Switch(0), fr.Switch(0)]])  # the second comes on a path that the first ended
+@example(1, [[fr.PathStatus(0, Status.CLOSED), fr.Switch(0)]])
 def test_any_frames_end_in_a_named_state(target, cells):
     liar = Liar(target)
     for frames in cells:
@@ -151,6 +155,33 @@ def test_fragments_and_overlaps_are_bounded():
         if liar.victim.state is State.CLOSED:
             break
     liar.closed_by(errors.FlowError, Status.FLOW)
+
+
+def test_fragments_of_all_streams_together_are_bounded(alone):
+    """One byte every two, on as many streams as there may be: each piece costs us 400 bytes."""
+    liar = Liar(size=CELL_SIZES[2])
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for stream in range(1, 257, 2):
+        for start in range(1, 16_000, 1_600):
+            liar.send([data(stream, at, b"x") for at in range(start, start + 1_600, 2)])
+        if liar.victim.state is State.CLOSED:
+            break
+    grown = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    liar.closed_by(errors.FlowError, Status.FLOW)
+    assert grown < 20_000_000
+
+
+def test_fragments_of_streams_that_ended_are_no_longer_counted():
+    liar = Liar(size=CELL_SIZES[2])
+    for stream in range(1, 91, 2):  # 36 000 pieces in all
+        liar.send([data(stream, at, b"x") for at in range(1, 1_600, 2)])
+        if stream % 16 == 1:
+            liar.send([data(stream, at, b"y") for at in range(0, 1_600, 2)])
+            assert len(liar.victim.receive(stream, 2_000)) == 1_600
+        liar.send([fr.Reset(stream, 1_700, Status.CLOSED)])
+    assert liar.victim.failure is None
 
 
 def test_opening_without_reading_the_refusals_is_a_flood():
