@@ -1,27 +1,47 @@
-"""Encoding calls and reading refusals by the committed ABI (SPEC 8.4).
+"""Encoding calls and reading refusals by the committed ABI (SPEC 8.6).
 
 Only for who writes to a chain: this loads eth-abi, which a node that reads does without.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, Final
 
-from eth_abi import decode, encode
+from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
 
+from peerstream.identity.address import Address
 from peerstream.identity.keys import keccak256
 from peerstream.node.chain.artifacts import CONTRACTS, load_artifact
 from peerstream.node.chain.errors import (
+    AlreadyRegisteredError,
+    NoEquivocationError,
+    RelaySlashedError,
+    RequestExpiredError,
+    RequestUsedError,
+    RevocationTimeError,
+    StakeLockedError,
     StakeTooLowError,
     StaleSiblingsError,
     TransactionRevertedError,
+    WrongKeyError,
 )
 
 _NAMED: Final = {
     "RelayTreeStaleProof": StaleSiblingsError,
     "RelayRegistryStakeTooLow": StakeTooLowError,
+    "RelayRegistryNotRegistered": WrongKeyError,
+    "RelayRegistryLocked": StakeLockedError,
+    "RelayRegistryAlreadyRegistered": AlreadyRegisteredError,
+    "RelayRegistrySlashed": RelaySlashedError,
+    "RelayRegistryNoEquivocation": NoEquivocationError,
+    "IdentityRegistryBadRevocation": RevocationTimeError,
+    "SigAuthExpired": RequestExpiredError,
+    "InvalidAccountNonce": RequestUsedError,
+    "SigAuthInvalidSignature": WrongKeyError,
 }
+_ADDRESS: Final = re.compile("0x[0-9a-f]{40}")
 _REASON: Final = bytes.fromhex("08c379a0")
 Json = dict[str, Any]
 
@@ -41,7 +61,7 @@ def encode_creation(contract: str, arguments: Sequence[Any]) -> bytes:
 def revert_error(data: bytes) -> TransactionRevertedError:
     """Return the named error for what a contract gave as its reason."""
     if data[:4] == _REASON:
-        return TransactionRevertedError("Error", str(_decoded(["string"], data[4:])))
+        return TransactionRevertedError("Error", " ".join(_decoded(["string"], data[4:])))
     item = _errors().get(data[:4])
     if item is None:
         return TransactionRevertedError(f"unknown error 0x{data[:4].hex()}")
@@ -49,6 +69,23 @@ def revert_error(data: bytes) -> TransactionRevertedError:
     names = [member["name"] for member in item["inputs"]]
     detail = ", ".join(f"{n} {_shown(v)}" for n, v in zip(names, values, strict=False))
     return _NAMED.get(item["name"], TransactionRevertedError)(item["name"], detail)
+
+
+def describe_call(data: bytes) -> tuple[str, ...]:
+    """Return in words which of our functions is called, and with what."""
+    for name in CONTRACTS:
+        for item in _items(name, "function"):
+            if data[:4] == _selector(item):
+                values = _decoded(_types(item), data[4:])
+                members = zip(item["inputs"], values, strict=False)
+                arguments = (f"  {member['name']}: {_shown(value)}" for member, value in members)
+                return (f"call {name}.{item['name']}", *arguments)
+    return (f"call with {len(data)} bytes that are not for our contracts",)
+
+
+def event_signatures(contract: str) -> list[str]:
+    """Return the signature of each event of one of our contracts."""
+    return [f"{item['name']}({','.join(_types(item))})" for item in _items(contract, "event")]
 
 
 def _items(contract: str, kind: str) -> Iterator[Json]:
@@ -83,4 +120,8 @@ def _decoded(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return "(" + ", ".join(_shown(part) for part in value) + ")"
+    if isinstance(value, str) and _ADDRESS.fullmatch(value):
+        return str(Address(bytes.fromhex(value[2:])))
     return "0x" + value.hex() if isinstance(value, bytes) else str(value)

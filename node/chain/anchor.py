@@ -1,4 +1,4 @@
-"""What ties a reader to one network on one chain, and its check against an endpoint (SPEC 8.5)."""
+"""What ties a reader to one network on one chain, and its check against an endpoint (SPEC 8.3)."""
 
 from dataclasses import dataclass
 from typing import Final, Self
@@ -21,7 +21,7 @@ from peerstream.node.chain.errors import (
 )
 from peerstream.node.chain.quantities import Header, read_quantity
 from peerstream.node.chain.rpc import RpcClient
-from peerstream.node.config import NetworkParameters
+from peerstream.node.config import NetworkParameters, TrustedRoot
 from peerstream.node.config.errors import SettingRangeError
 
 DEVNET_CHAIN: Final = 31_337
@@ -33,7 +33,9 @@ _IDENTITIES: Final = "identity_registry"
 class ChainAnchor:
     """One network on one chain: genesis_hash and parameters_hash 32 bytes, start the first block.
 
-    final_tag: the block whose past is taken to stand: "finalized", "safe" or "latest".
+    period_s: length of a descriptor period, 0 where no ring is made. trusted_root: one that the
+    network file vouches for. final_tag: the block whose past is taken to stand: "finalized",
+    "safe" or "latest".
     """
 
     chain_id: int
@@ -44,6 +46,8 @@ class ChainAnchor:
     parameters_hash: bytes
     start: int = 0
     final_tag: str = "finalized"
+    period_s: int = 0
+    trusted_root: TrustedRoot | None = None
 
     @classmethod
     def of_network(cls, network: NetworkParameters, start: int = 0) -> Self:
@@ -62,6 +66,8 @@ class ChainAnchor:
             parameters_hash=network.parameters_hash,
             start=start,
             final_tag=final_tag(network.chain_id),
+            period_s=network.period_s,
+            trusted_root=network.trusted_root,
         )
 
     @property
@@ -69,11 +75,21 @@ class ChainAnchor:
         """The network id, 32 bytes."""
         return chain_network_id(self.chain_id, self.relay_registry, self.genesis_hash)
 
+    @property
+    def is_final(self) -> bool:
+        """Whether what was read once can never be undone."""
+        return self.final_tag == "finalized"
+
     async def verify(self, client: RpcClient) -> None:
         """Check that an endpoint serves this chain and these contracts.
 
         Raises WrongChainError, WrongContractError, or EndpointError as a subclass.
         """
+        await self.verify_chain(client)
+        await self._verify_contracts(client)
+
+    async def verify_chain(self, client: RpcClient) -> None:
+        """Check only the chain. Raises WrongChainError, or EndpointError as a subclass."""
         chain_id, genesis = await client.batch(
             [("eth_chainId", ()), ("eth_getBlockByNumber", ("0x0", False))]
         )
@@ -81,7 +97,6 @@ class ChainAnchor:
             raise WrongChainError(f"{client.name} is not of chain {self.chain_id}")
         if Header.read(_answered(genesis)).hash != self.genesis_hash:
             raise WrongChainError(f"{client.name} has another first block than the network file")
-        await self._verify_contracts(client)
 
     async def _verify_contracts(self, client: RpcClient) -> None:
         relays, identities = self.relay_registry, self.identity_registry

@@ -1,4 +1,4 @@
-"""Copy what Hardhat built into the package, or check that it is the same (SPEC 8.4).
+"""Copy what Hardhat built into the package, or check that it is the same (SPEC 8.6).
 
 ``python -m peerstream.node.chain.build_artifacts [--check] [--build DIRECTORY]``
 """
@@ -16,7 +16,8 @@ _SOURCES: Final = Path("build") / "artifacts" / "contracts"
 
 def artifact_bytes(build: Path, name: str) -> bytes:
     """Return the artifact of a contract as it stands in the package."""
-    built = json.loads((build / f"{name}.sol" / f"{name}.json").read_text())
+    (source,) = build.glob(f"**/{name}.sol/{name}.json")
+    built = json.loads(source.read_text())
     kept = {"contract": name, "abi": built["abi"], "bytecode": built["bytecode"]}
     return (json.dumps(kept, indent=1, sort_keys=True) + "\n").encode()
 

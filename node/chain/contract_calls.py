@@ -1,4 +1,4 @@
-"""Reading calls to our contracts, encoded and decoded by hand (SPEC 8.3)."""
+"""Reading calls to our contracts, encoded and decoded by hand (SPEC 8.4)."""
 
 from typing import Final
 
@@ -21,6 +21,7 @@ EPOCH_S: Final = selector("EPOCH_S()")
 ANCHOR: Final = selector("ANCHOR()")
 MINIMUM_STAKE: Final = selector("MINIMUM_STAKE()")
 TERM_EPOCHS: Final = selector("TERM_EPOCHS()")
+UNBONDING_S: Final = selector("UNBONDING_S()")
 
 
 def view_call(contract: Address, function: bytes, *numbers: int, block: str) -> Request:

@@ -1,23 +1,25 @@
-"""Deploying the contracts of a network, and the record of it (SPEC 8.4)."""
+"""Deploying the contracts of a network, and the record of it (SPEC 8.6)."""
 
-import json
 from dataclasses import dataclass
 from typing import Any, Final
 
 from peerstream.identity.address import Address
 from peerstream.identity.errors import AddressError
+from peerstream.identity.json_text import read_json
 from peerstream.identity.network import chain_network_id
 from peerstream.node.chain.abi import encode_creation
 from peerstream.node.chain.anchor import ChainAnchor, final_tag
 from peerstream.node.chain.errors import DeploymentFileError, MalformedAnswerError
 from peerstream.node.chain.quantities import Header, read_octets, read_quantity
 from peerstream.node.chain.rpc import RpcClient
-from peerstream.node.chain.transactions import Plan, Receipt, Sender
+from peerstream.node.chain.sending import Sender
+from peerstream.node.chain.transactions import Plan, Receipt
 from peerstream.node.config import NetworkConstants
 
 SCHEMA: Final = "psp.deployment/1"
 RELAYS: Final = "relay_registry"
 IDENTITIES: Final = "identity_registry"
+BOARD: Final = "rendezvous_board"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,8 @@ class Deployment:
         """The identity registry."""
         return self.addresses[IDENTITIES]
 
-    def anchor(self) -> ChainAnchor:
-        """Return what a reader of this deployment needs."""
+    def anchor(self, period_s: int = 0) -> ChainAnchor:
+        """Return what a reader of this deployment needs; period_s: where rings are made."""
         return ChainAnchor(
             chain_id=self.chain_id,
             genesis_hash=self.genesis_hash,
@@ -77,6 +79,7 @@ class Deployment:
             parameters_hash=self.settings.parameters_hash,
             start=self.block,
             final_tag=final_tag(self.chain_id),
+            period_s=period_s,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -99,8 +102,8 @@ class Deployment:
     def parse(cls, data: bytes) -> "Deployment":
         """Read a record. Raises DeploymentFileError."""
         try:
-            return cls._read(json.loads(data))
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            return cls._read(read_json(data))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DeploymentFileError(f"no {SCHEMA}: {type(error).__name__}") from error
         except (AddressError, MalformedAnswerError) as error:
             raise DeploymentFileError(f"no {SCHEMA}: {error}") from error
@@ -135,7 +138,7 @@ async def deploy(rpc: RpcClient, secret: bytes, settings: RegistrySettings) -> D
     Raises TransactionError or EndpointError, as subclasses.
     """
     chain_id = read_quantity(await rpc.call("eth_chainId"))
-    genesis = Header.read(await rpc.call("eth_getBlockByNumber", "0x0", False))  # noqa: FBT003
+    genesis = Header.read(await rpc.call("eth_getBlockByNumber", "0x0", False))
     sender = Sender(rpc, secret, chain_id)
     relays = await _create(
         sender,
@@ -151,12 +154,17 @@ async def deploy(rpc: RpcClient, secret: bytes, settings: RegistrySettings) -> D
     )
     registry = _created(relays)
     identities = await _create(sender, "IdentityRegistry", (str(registry),))
+    board = await _create(sender, "RendezvousBoard", (str(registry),))
     return Deployment(
         chain_id=chain_id,
         genesis_hash=genesis.hash,
         network_id=chain_network_id(chain_id, registry, genesis.hash),
         block=relays.block,
-        addresses={RELAYS: registry, IDENTITIES: _created(identities)},
+        addresses={
+            RELAYS: registry,
+            IDENTITIES: _created(identities),
+            BOARD: _created(board),
+        },
         settings=settings,
     )
 

@@ -1,4 +1,4 @@
-"""Several endpoints that must say the same (SPEC 8.5)."""
+"""Several endpoints that must say the same (SPEC 8.3)."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -9,11 +9,13 @@ import trio
 from peerstream.node.chain.errors import (
     ChainError,
     EndpointsDisagreeError,
+    EndpointTimeoutError,
     TooFewEndpointsError,
 )
 from peerstream.node.chain.rpc import RpcClient
 
 AGREE: Final = 2  # one endpoint alone can show whatever it likes
+PATIENCE_S: Final = 60.0  # an endpoint can also answer many small questions, each just in time
 T = TypeVar("T")
 Question = Callable[[RpcClient], Awaitable[T]]
 
@@ -22,17 +24,29 @@ Question = Callable[[RpcClient], Awaitable[T]]
 class Endpoints:
     """Endpoints, and how many must answer alike; never less than all that answer.
 
-    Raises ValueError without endpoints.
+    patience_s: seconds for one question, however many requests it takes.
     """
 
     clients: Sequence[RpcClient]
     agree: int
+    patience_s: float = PATIENCE_S
 
     @classmethod
     def of(cls, clients: Sequence[RpcClient]) -> "Endpoints":
-        """Ask for the usual agreement: two, or the only endpoint or own node there is."""
-        own = any(client.own_node for client in clients)
-        return cls(tuple(clients), 1 if own else min(AGREE, len(clients)))
+        """Take the user's own nodes alone where there are any, else at least two of strangers.
+
+        Raises TooFewEndpointsError for a single endpoint of a stranger.
+        """
+        own = tuple(client for client in clients if client.own_node)
+        if not own and len(clients) < AGREE:
+            raise TooFewEndpointsError(
+                f"{len(clients)} endpoints, none of them your own node: give {AGREE}"
+            )
+        return cls(own, 1) if own else cls(tuple(clients), AGREE)
+
+    def only(self, clients: Sequence[RpcClient]) -> "Endpoints":
+        """Return these endpoints under the same rules."""
+        return Endpoints(tuple(clients), self.agree, self.patience_s)
 
     async def ask_all(self, question: Question[T]) -> list[tuple[RpcClient, T]]:
         """Return what each endpoint answers; at least `agree` of them.
@@ -44,9 +58,13 @@ class Endpoints:
 
         async def ask(client: RpcClient) -> None:
             try:
-                answers.append((client, await question(client)))
+                with trio.fail_after(self.patience_s):
+                    answers.append((client, await question(client)))
             except ChainError as error:
                 failures.append((client, error))
+            except trio.TooSlowError:
+                late = EndpointTimeoutError(f"{client.name} took more than {self.patience_s:g} s")
+                failures.append((client, late))
 
         async with trio.open_nursery() as nursery:
             for client in self.clients:

@@ -1,4 +1,4 @@
-"""What can go wrong between us and a chain, each with what to do about it (SPEC 8.5)."""
+"""What can go wrong between us and a chain, each with what to do about it (SPEC 8)."""
 
 
 class ChainError(Exception):
@@ -29,6 +29,10 @@ class AnswerTooLargeError(MalformedAnswerError):
     """It sent more than we take at once: ask for fewer blocks."""
 
 
+class BadProofError(EndpointError):
+    """What it calls a proof does not prove what it says: use another endpoint."""
+
+
 class EndpointRefusedError(EndpointError):
     """It answered with a JSON-RPC error: it lacks the method or the data, or limits the range.
 
@@ -56,7 +60,14 @@ class EndpointsDisagreeError(ChainError):
 
 
 class StaleEndpointError(ChainError):
-    """The newest final block is too old: the endpoint is cut off, or it hides what came since."""
+    """The final block is too old: the endpoint is cut off, or it hides what came since.
+
+    Nothing of it was used; wait, or use another endpoint.
+    """
+
+
+class FutureBlockError(ChainError):
+    """The final block is ahead of our clock: set the clock, or distrust the endpoints."""
 
 
 class RegistryRootError(ChainError):
@@ -94,6 +105,34 @@ class StakeTooLowError(TransactionRevertedError):
     """The stake is below the least one of the network: send more."""
 
 
+class StakeLockedError(TransactionRevertedError):
+    """The stake is still held: exit first, and withdraw from the named unix second on."""
+
+
+class AlreadyRegisteredError(TransactionRevertedError):
+    """The operator has registered this relay: renew it, or withdraw its stake before it returns."""
+
+
+class RelaySlashedError(TransactionRevertedError):
+    """The relay was slashed, and never returns under this operator: give it new keys."""
+
+
+class RevocationTimeError(TransactionRevertedError):
+    """A revocation only moves forward and never past the present: take a later time, or now."""
+
+
+class RequestExpiredError(TransactionRevertedError):
+    """The signed request was posted after its deadline: have the account sign a new one."""
+
+
+class RequestUsedError(TransactionRevertedError):
+    """The signed request was posted before, by somebody: there is nothing more to do."""
+
+
+class NoEquivocationError(TransactionRevertedError):
+    """The two statements prove nothing against the relay: they are equal, or another key's."""
+
+
 class NoFundsError(TransactionError):
     """The account cannot pay for the stake and the gas: fund it first."""
 
@@ -102,8 +141,28 @@ class NonceError(TransactionError):
     """The account's next nonce is another: something else uses the same key. Read it again."""
 
 
+class FeeTooLowError(TransactionError):
+    """The endpoint takes this transaction only at a higher fee: raise it."""
+
+
+class WrongKeyError(TransactionRevertedError):
+    """The key is not the one this needs: another account signed, or the relay is another's."""
+
+
 class NotMinedError(TransactionError):
     """The transaction was in no block in time: the fee is too low, or the chain stands still."""
+
+
+class WalletFileError(ChainError):
+    """The wallet file cannot be opened: it is missing, none, or the passphrase is wrong."""
+
+
+class RequestFileError(ChainError):
+    """The file with a signed request cannot be used: damaged, or for another network. Sign anew."""
+
+
+class EvidenceFileError(ChainError):
+    """The file proves nothing against a relay: it is damaged, or of another network."""
 
 
 class DeploymentFileError(ChainError):

@@ -1,4 +1,4 @@
-"""The events of our contracts, decoded by hand (SPEC 8.3).
+"""The events of our contracts, decoded by hand (SPEC 8.4).
 
 By hand, because a node reads nothing else from a chain and an ABI library costs it 15 MB.
 """
@@ -185,5 +185,7 @@ _OTHER_TOPICS: Final = frozenset(
         "StakeWithdrawn(address,bytes32,uint256)",
         "RelaySlashed(address,bytes32,address,uint256,uint256)",
         "RewardWithdrawn(address,uint256)",
+        "EpochSeedProven(uint256,bytes32)",
     )
 )
+KNOWN_TOPICS: Final = _OTHER_TOPICS | _DECODERS.keys()  # another one is no log of our contracts

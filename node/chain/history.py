@@ -1,4 +1,4 @@
-"""What the events add up to: the relay set by epoch, identities, revocations (SPEC 8.3).
+"""What the events add up to: the relay set by epoch, identities, revocations (SPEC 8.4).
 
 Pure bookkeeping without I/O; the reader compares its outcome with the contract's roots.
 """
@@ -41,9 +41,7 @@ class IdentitySnapshot:
 
     def copy(self) -> "IdentitySnapshot":
         """Return an independent copy."""
-        return IdentitySnapshot(
-            dict(self._records), dict(self._revoked_before), set(self._devices)
-        )
+        return IdentitySnapshot(dict(self._records), dict(self._revoked_before), set(self._devices))
 
     def record(self, account: Address) -> IdentityRecord | None:
         """Return what the account lists; None when it lists nothing that is still valid."""
@@ -60,6 +58,15 @@ class IdentitySnapshot:
     def revoked_before(self, account: Address) -> int:
         """Return the unix second up to which the account revoked what it issued, 0 for never."""
         return self._revoked_before.get(account.raw, 0)
+
+    def accounts(self) -> list[Address]:
+        """Return every account that lists a key or revoked something, in order."""
+        known = {*self._records, *self._revoked_before, *(account for account, _ in self._devices)}
+        return [Address(raw) for raw in sorted(known)]
+
+    def revoked_devices(self, account: Address) -> list[bytes]:
+        """Return the devices that the account revoked (Ed25519 keys, 32 bytes), in order."""
+        return sorted(key for owner, key in self._devices if owner == account.raw)
 
     def is_device_revoked(self, account: Address, device_key: bytes) -> bool:
         """Whether the account revoked that device (its Ed25519 key, 32 bytes)."""

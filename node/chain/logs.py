@@ -1,6 +1,7 @@
-"""All logs of whole contracts, in pieces that the endpoint is willing to give (SPEC 8.5)."""
+"""All logs of whole contracts, in pieces that the endpoint is willing to give (SPEC 8.4)."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 from peerstream.identity.address import Address
@@ -13,7 +14,7 @@ from peerstream.node.chain.events import Log
 from peerstream.node.chain.quantities import read_list, refuse
 from peerstream.node.chain.rpc import ContractRevertedError, RpcClient
 
-RANGE_MAX: Final = 1_048_576
+RANGE_MAX: Final = 262_144  # blocks for one question, of which the patience is bounded
 
 
 async def read_logs(
@@ -50,14 +51,12 @@ async def _read_range(
     return read_list(await client.call("eth_getLogs", request))
 
 
-def _ordered(
-    part: Sequence[Any], contracts: Sequence[Address], first: int, last: int
-) -> list[Log]:
+def _ordered(part: Sequence[Any], contracts: Sequence[Address], first: int, last: int) -> list[Log]:
     logs = [Log.read(item) for item in part]
     ours = {contract.raw for contract in contracts}
     if any(log.contract not in ours or not first <= log.block <= last for log in logs):
         refuse("logs that were not asked for")
     places = [(log.block, log.index) for log in logs]
-    if any(a >= b for a, b in zip(places, places[1:], strict=False)):
+    if any(a >= b for a, b in pairwise(places)):
         refuse("logs out of order, or one twice")
     return logs

@@ -105,7 +105,7 @@ def _read_chain(value: object) -> dict[str, Any]:
         "trust",
         value,
         required=("mode", "chain_id", "genesis_hash", "contracts"),
-        optional=("trusted_root",),
+        optional=("trusted_root", "first_block"),
     )
     contracts = table(
         "trust.contracts", trust["contracts"], required=(RELAY_REGISTRY,), optional=_CONTRACTS
@@ -116,6 +116,7 @@ def _read_chain(value: object) -> dict[str, Any]:
         "genesis_hash": octets("trust.genesis_hash", trust["genesis_hash"], 32),
         "contracts": {name: _address(name, text) for name, text in contracts.items()},
         "trusted_root": _read_root(trust["trusted_root"]) if "trusted_root" in trust else None,
+        "first_block": number("trust.first_block", trust.get("first_block", 0), _U63),
     }
 
 

@@ -52,7 +52,8 @@ class NetworkParameters(NetworkConstants):
     """One network: its constants, what roots it, and how to start.
 
     CHAIN: chain_id, genesis_hash (32 B), contracts by name, of which relay_registry must be there,
-    and maybe a trusted_root. STATIC: static_signer, Ed25519, 32 B. DHT: admission_keys, Ed25519;
+    and maybe a trusted_root; first_block: the first one to read, that of the contracts or an
+    earlier one. STATIC: static_signer, Ed25519, 32 B. DHT: admission_keys, Ed25519;
     the first one names the network.
     """
 
@@ -61,6 +62,7 @@ class NetworkParameters(NetworkConstants):
     genesis_hash: bytes = b""
     contracts: Mapping[str, Address] = field(default_factory=dict)
     trusted_root: TrustedRoot | None = None
+    first_block: int = 0
     static_signer: bytes = b""
     admission_keys: tuple[bytes, ...] = ()
     rpc: tuple[RpcEndpoint, ...] = ()
@@ -125,6 +127,8 @@ class NetworkParameters(NetworkConstants):
             "genesis_hash": "0x" + self.genesis_hash.hex(),
             "contracts": {name: str(address) for name, address in self.contracts.items()},
         }
+        if self.first_block:
+            trust["first_block"] = self.first_block
         if self.trusted_root is not None:
             root = self.trusted_root
             trust["trusted_root"] = {"epoch": root.epoch, "root": "0x" + root.root.hex()}

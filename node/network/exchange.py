@@ -87,11 +87,13 @@ class Server:
             return
         try:
             with trio.fail_after(self._limits.timeout_s):
-                question = await read_to_end(
-                    stream, self._limits.request_size, lambda: RequestTooLongError("too long")
-                )
+                question = await self._question(stream, self._limits.request_size)
                 answer = await self._answer(relay_id_of(stream.muxed_conn.peer_id), question)
                 await stream.write(answer)
                 await stream.close()
         finally:
             self._slots.release_on_behalf_of(stream)
+
+    async def _question(self, stream: INetStream, limit: int) -> bytes:
+        """Read one question, which ends with the asker's direction."""
+        return await read_to_end(stream, limit, lambda: RequestTooLongError("too long"))

@@ -204,7 +204,7 @@ class Host:
             try:
                 listening = len(self.swarm.listeners) == len(set(map(str, addresses)))
                 if listening:
-                    nursery.start_soon(self.shared.batch.run)
+                    nursery.start_soon(self.shared.run)
                     nursery.start_soon(self._tick)
                     yield
             finally:
@@ -305,6 +305,7 @@ class Host:
                 raise HandshakeFailedError("the connection ended") from error
             raise ProtocolRefusedError("the peer cut the stream at once") from error
         except Exception as error:  # libp2p lets anything out: the bytes are a stranger's
+            self.counters.count_error(error)
             raise HandshakeFailedError("the stream could not be opened") from error
         stream.set_protocol(TProtocol(protocol))
         return stream

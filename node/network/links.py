@@ -136,8 +136,9 @@ class P2PLinks:
             return record.link
         dial = self._dials.get(relay_id)
         if dial is None:
+            nursery = self._running()
             dial = self._dials[relay_id] = _Dial()
-            self._running().start_soon(self._run_dial, dial, relay_id, list(addresses))
+            nursery.start_soon(self._run_dial, dial, relay_id, list(addresses))
         await dial.done.wait()
         if dial.link is None:
             raise dial.error or DialError("no link")

@@ -7,6 +7,7 @@ import trio
 
 from peerstream.node.network.counters import Counters
 from peerstream.node.network.errors import FloodError
+from peerstream.node.network.poller import Poller
 from peerstream.node.network.wire import Buffers
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class Batch:
         self.hooks: list[Callable[[float], None]] = []
         self._dirty: list[Flushable] = []
         self._in_turn = False
+        self._wanted = False
         self._waiting = trio.lowlevel.ParkingLot()
 
     def mark(self, connection: Flushable) -> None:
@@ -107,6 +109,12 @@ class Batch:
             if not self._in_turn:
                 self._waiting.unpark()
 
+    def request(self) -> None:
+        """Have the hooks called soon: at the end of this turn, else in one of their own."""
+        self._wanted = True
+        if not self._in_turn:
+            self._waiting.unpark()
+
     def begin(self) -> None:
         """Begin a turn; the clock is read once for it."""
         self.now = trio.current_time()
@@ -114,12 +122,15 @@ class Batch:
 
     def end(self) -> None:
         """End a turn: let the roles see what came of it, then send."""
+        self._wanted = False
         try:
             for hook in self.hooks:
                 hook(self.now)
             self._flush()
         finally:
             self._in_turn = False
+        if self._wanted:  # while we sent, a link failed and somebody has something to say to it
+            self._waiting.unpark()
 
     def _flush(self) -> None:
         while self._dirty:
@@ -130,7 +141,7 @@ class Batch:
     async def run(self) -> None:
         """Flush what tasks outside of turns have made dirty, until cancelled."""
         while True:
-            if not self._dirty:
+            if not (self._dirty or self._wanted):
                 await self._waiting.park()
             self.begin()
             self.end()
@@ -153,11 +164,22 @@ class Shared:
     limits: MuxerLimits = field(default_factory=MuxerLimits)
     buffers: Buffers = field(default_factory=Buffers)
     batch: Batch = field(default_factory=Batch)
+    poller: Poller = field(init=False)
     budget: Budget = field(init=False)
     connections: set[Ticking] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self.poller = Poller(self.batch)
         self.budget = Budget(self.limits.buffered)
+
+    async def run(self) -> None:
+        """Serve the sockets and send, until cancelled; at the end for good."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.batch.run)
+                nursery.start_soon(self.poller.run)
+        finally:
+            self.poller.close()
 
     def tick(self) -> None:
         """One beat of the timer for all connections."""

@@ -20,12 +20,14 @@ from peerstream.node.network.errors import (
     ListenError,
     NoUsableAddressError,
 )
+from peerstream.node.protocol.circuit.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 BACKLOG = 1_024
 IP_BIND_ADDRESS_NO_PORT = 24  # Linux; the socket module names it from Python 3.12 on
+PACES_MAX = 4_096  # places remembered before those at rest are forgotten
 ACCEPT_PAUSE_S = 0.1  # when the process is out of file descriptors
 
 
@@ -34,7 +36,8 @@ class AcceptLimits:
     """How many connections are held, in all and from one place (an IPv4 address or an IPv6 /64).
 
     A connection is pending until Noise and the muxer are agreed; that is where a stranger costs
-    memory without having shown a key, so those are few and short.
+    memory without having shown a key, so those are few and short. How often one place connects is
+    limited too: each handshake costs its milliseconds, and three bad SETUPs come after each.
     """
 
     connections: int = 2_000  # 46 KB each: 92 MB at worst
@@ -42,6 +45,8 @@ class AcceptLimits:
     pending: int = 256
     pending_per_place: int = 32
     upgrade_timeout_s: float = 3.0
+    per_place_second: float = 16.0
+    per_place_burst: float = 128.0  # all clients behind one NAT come back at once
 
 
 def endpoint(address: Multiaddr) -> tuple[str, int]:
@@ -122,10 +127,14 @@ class TcpStream(ReadWriteCloser):  # type: ignore[misc]  # libp2p is untyped her
 class Gate:
     """Counts connections per place and says no in time."""
 
-    def __init__(self, limits: AcceptLimits) -> None:
+    def __init__(
+        self, limits: AcceptLimits, now: "Callable[[], float]" = trio.current_time
+    ) -> None:
         self.limits = limits
+        self._now = now
         self._open: Counter[str] = Counter()
         self._pending: Counter[str] = Counter()
+        self._paces: dict[str, TokenBucket] = {}
 
     @property
     def open(self) -> int:
@@ -138,14 +147,24 @@ class Gate:
         return self._pending.total()
 
     def admits(self, where: str) -> bool:
-        """Whether one more connection from this place fits."""
+        """Whether one more connection from this place fits; counts the attempt if it does."""
         limits = self.limits
-        return (
+        fits = (
             self._open[where] < limits.per_place
             and self._pending[where] < limits.pending_per_place
             and self.pending < limits.pending
             and self.open < limits.connections
         )
+        return fits and self._pace(where).take(self._now())
+
+    def _pace(self, where: str) -> TokenBucket:
+        limits, now = self.limits, self._now()
+        if len(self._paces) >= PACES_MAX:
+            full = limits.per_place_burst
+            self._paces = {p: pace for p, pace in self._paces.items() if pace.tokens(now) < full}
+        if where not in self._paces:
+            self._paces[where] = TokenBucket(limits.per_place_second, limits.per_place_burst, now)
+        return self._paces[where]
 
     def enter(self, where: str) -> None:
         """Count a connection that was accepted."""

@@ -57,6 +57,7 @@ class Wire:
         self._early = session.plaintext
         self._pending: list[memoryview] = []
         self._pending_size = 0
+        self._room = UNSENT_MAX  # at least so much more may go out before the kernel holds as much
         self.blocked = False
         self.bytes_in = 0
         self.bytes_out = 0
@@ -127,8 +128,11 @@ class Wire:
         sent = 0 if self._pending else self._send_once(sealed)
         if sent < len(sealed):
             self._keep(sealed[sent:])
-        elif self._unsent() >= UNSENT_MAX:
-            self.blocked = True
+            return
+        self._room -= sent
+        if self._room <= 0:
+            self._room = UNSENT_MAX - self._unsent()
+            self.blocked = self._room <= 0
 
     def _keep(self, rest: memoryview) -> None:
         self._pending.append(memoryview(bytes(rest)))
@@ -172,6 +176,7 @@ class Wire:
                 return
             pending.pop(0)
         self.blocked = False
+        self._room = 0
 
     def close(self) -> None:
         """Close the socket at once. What the kernel has taken is still sent."""

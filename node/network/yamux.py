@@ -70,7 +70,8 @@ class Yamux(IMuxedConn):  # type: ignore[misc]  # libp2p is untyped here
         self._streams = StreamTable(self, shared.limits, initiator=self._initiator)
         self._stray_rate = RateLimit(shared.limits.stray_per_second)
         self._keepalive = Keepalive(shared.limits, self.send_frame, trio.current_time())
-        self._nursery: trio.Nursery | None = None
+        self._lost = trio.Event()
+        self._watched = False
         self._draining = False
         self._going_away = False
         self._body_stream: YamuxStream | None = None
@@ -126,13 +127,13 @@ class Yamux(IMuxedConn):  # type: ignore[misc]  # libp2p is untyped here
         """Read until the connection is lost or closed; libp2p runs this as a task."""
         self._shared.connections.add(self)
         try:
-            async with trio.open_nursery() as nursery:
-                self._nursery = nursery
-                self.event_started.set()
-                self._turn(self.wire.deliver_early)
-                while self.lost_by is None:
-                    await trio.lowlevel.wait_readable(self.wire.socket)
-                    self._turn(self._read)
+            self.event_started.set()
+            self._turn(self.wire.deliver_early)
+            if self.lost_by is None:
+                self._shared.poller.add(self.wire.socket, self._ready)
+                self._watched = True
+                self._watch_writable()
+            await self._lost.wait()
         finally:
             with trio.CancelScope(shield=True):
                 await self._shut_down()
@@ -250,6 +251,12 @@ class Yamux(IMuxedConn):  # type: ignore[misc]  # libp2p is untyped here
             self._shared.counters.count_bug(error)
             self.lose(error)
 
+    def _ready(self, readable: bool, writable: bool) -> None:  # noqa: FBT001  # the poller's call
+        if writable and self._draining:
+            self._guarded(self._writable)
+        if readable and self.lost_by is None:
+            self._guarded(self._read)
+
     def _read(self) -> None:
         self._keepalive.heard(self._shared.batch.now)
         if not self.wire.read_ready():
@@ -336,14 +343,9 @@ class Yamux(IMuxedConn):  # type: ignore[misc]  # libp2p is untyped here
             self._watch_writable()
 
     def _watch_writable(self) -> None:
-        if self.wire.blocked and not self._draining and self._nursery is not None:
-            self._draining = True
-            self._nursery.start_soon(self._drain)
-
-    async def _drain(self) -> None:
-        await trio.lowlevel.wait_writable(self.wire.socket)
-        self._draining = False
-        self._turn(self._writable)
+        if self._watched and self.wire.blocked is not self._draining:
+            self._draining = self.wire.blocked
+            self._shared.poller.want_write(self.wire.socket, wanted=self._draining)
 
     def _writable(self) -> None:
         self.wire.write_ready()
@@ -377,8 +379,10 @@ class Yamux(IMuxedConn):  # type: ignore[misc]  # libp2p is untyped here
             self._shared.counters.count_error(error)
             with suppress(NetworkError, RemoteProtocolError):
                 self.wire.send(pack(GO_AWAY, 0, 0, PROTOCOL_ERROR))
-        if self._nursery is not None:
-            self._nursery.cancel_scope.cancel()
+        if self._watched:
+            self._watched = False
+            self._shared.poller.remove(self.wire.socket)
+        self._lost.set()
 
     async def _shut_down(self) -> None:
         if self.event_closed.is_set():
@@ -388,7 +392,6 @@ class Yamux(IMuxedConn):  # type: ignore[misc]  # libp2p is untyped here
         self._shared.connections.discard(self)
         self._streams.close()
         self._output.wake()
-        trio.lowlevel.notify_closing(self.wire.socket)
         self.wire.close()
         if self._link_lost is not None and self.lost_by is not None:
             self._link_lost(self.lost_by)

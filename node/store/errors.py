@@ -1,7 +1,9 @@
 """Why something on disk is not used. Nothing of this kind is ever overwritten (SPEC 7.4)."""
 
+from peerstream.node.port_errors import StorageError
 
-class StoreError(Exception):
+
+class StoreError(StorageError):
     """A file or directory of the node cannot be used; the subclass says what to do."""
 
 
@@ -30,16 +32,64 @@ class CorruptedFileError(StoreError):
 
 
 class WrongPassphraseError(StoreError):
-    """The passphrase or key file does not open the keystore, or its contents were altered."""
+    """It does not open the keystore, or that was altered: `psp vault status` says what opens it."""
 
 
 class KeyFileError(StoreError):
     """The key file is missing or is no key: it holds 32 bytes that this software wrote."""
 
 
+class CredentialError(StoreError):
+    """The unit needs `LoadCredentialEncrypted=psp-vault:FILE` of 32 random bytes (docs/keys.md)."""
+
+
+class KeyringMissingError(StoreError):
+    """It is not installed: `pip install 'peerstream[keyring]'`, or use another lock by --vault."""
+
+
+class KeyringError(StoreError):
+    """The system's keyring refused: unlock it, or use another lock of the vault by --vault."""
+
+
+class KeyringEntryError(KeyringError):
+    """The system's keyring has no entry for it: use another lock, or the user who made it."""
+
+
+class LastLockError(StoreError):
+    """It is the only lock, and nothing would open the vault: put another by `psp vault set`."""
+
+
+class NoLockError(StoreError):
+    """The vault has no lock of that kind: `psp vault status` lists those it has."""
+
+
 class UnknownSecretError(StoreError):
     """The keystore holds no secret of that name: it was never made here, or was erased."""
 
 
+class NoKeystoreError(UnknownSecretError):
+    """There is no keystore: make one by `psp id new` or `psp relay init`, or name its --state."""
+
+
 class ReplayLogFullError(StoreError):
     """A bucket has as many tags as a relay may hold: refuse more SETUPs until the next bucket."""
+
+
+class DaemonNotRunningError(StoreError):
+    """No daemon runs in this state directory: start one with `psp up`, or name its --state."""
+
+
+class AliasError(StoreError):
+    """No contact can have that alias: take 1 to 63 of a-z, 0-9 and inner -, not 0x at the start."""
+
+
+class AliasTakenError(StoreError):
+    """Another contact has that alias: take another, or `psp contact remove` the old one."""
+
+
+class UnknownContactError(StoreError):
+    """There is no contact of that alias: `psp contact list` shows them."""
+
+
+class ContactsFullError(StoreError):
+    """There is no room for more contacts: remove some with `psp contact remove`."""

@@ -4,8 +4,6 @@ file = magic 8 | SHA-256 of the rest 32 | CBOR. The hash finds damage; the direc
 others out.
 """
 
-import hashlib
-import hmac
 from pathlib import Path
 from typing import Final
 
@@ -15,16 +13,15 @@ from peerstream.node.protocol.directory.errors import MalformedDocumentError
 from peerstream.node.protocol.directory.guards import GUARD_STATE_MAX, GuardState
 from peerstream.node.protocol.directory.static import StaticPin
 from peerstream.node.store.errors import CorruptedFileError, ForeignStateError
-from peerstream.node.store.files import read_private, write_whole
+from peerstream.node.store.sealed import load_sealed, save_sealed
 
 _GUARDS: Final = b"PSPgrds1"
 _PIN: Final = b"PSPpin_1"
-_DIGEST_SIZE: Final = 32
 
 
 def save_guards(path: Path, state: GuardState) -> None:
     """Write the guards of one network; on disk when it returns. Raises StateUnavailableError."""
-    _save(path, _GUARDS, state.encode())
+    save_sealed(path, _GUARDS, state.encode())
 
 
 def load_guards(path: Path, network_id: bytes) -> GuardState:
@@ -32,7 +29,7 @@ def load_guards(path: Path, network_id: bytes) -> GuardState:
 
     Raises ForeignStateError for another network's, CorruptedFileError, StatePermissionError.
     """
-    data = _load(path, _GUARDS, GUARD_STATE_MAX)
+    data = load_sealed(path, _GUARDS, GUARD_STATE_MAX)
     if data is None:
         return GuardState(network_id)
     try:
@@ -46,12 +43,12 @@ def load_guards(path: Path, network_id: bytes) -> GuardState:
 
 def save_pin(path: Path, pin: StaticPin) -> None:
     """Write the highest static file seen. Raises StateUnavailableError."""
-    _save(path, _PIN, canonical.encode({1: pin.serial, 2: pin.root}))
+    save_sealed(path, _PIN, canonical.encode({1: pin.serial, 2: pin.root}))
 
 
 def load_pin(path: Path) -> StaticPin:
     """Return the pin, or that of nothing seen. Raises ForeignStateError, CorruptedFileError."""
-    data = _load(path, _PIN, 64)
+    data = load_sealed(path, _PIN, 64)
     if data is None:
         return StaticPin()
     try:
@@ -59,19 +56,3 @@ def load_pin(path: Path) -> StaticPin:
         return StaticPin(fields.integer(1, 2**64 - 1), fields.octets(2, 32))
     except EncodingError as error:
         raise CorruptedFileError(f"{path}: {error}") from error
-
-
-def _save(path: Path, magic: bytes, data: bytes) -> None:
-    write_whole(path, magic + hashlib.sha256(data).digest() + data)
-
-
-def _load(path: Path, magic: bytes, limit: int) -> bytes | None:
-    file = read_private(path, limit + len(magic) + _DIGEST_SIZE)
-    if file is None:
-        return None
-    if file[: len(magic)] != magic:
-        raise ForeignStateError(f"{path} is not of the kind {magic.decode()}")
-    digest, data = file[len(magic) :][:_DIGEST_SIZE], file[len(magic) + _DIGEST_SIZE :]
-    if not hmac.compare_digest(digest, hashlib.sha256(data).digest()):
-        raise CorruptedFileError(f"{path} was cut or altered")
-    return data

@@ -1,165 +1,145 @@
-"""Secrets at rest: a vault key under a passphrase or key file, all secrets under it (SPEC 7.5).
+"""The vault of a node: its secrets by name, in memory and in one file (SPEC 22).
 
-file = magic 8 | lock u8 | memory u32 KiB | passes u32 | lanes u8 | salt 16 | nonce 12 |
-       wrapped vault key 48 | nonce 12 | AES-256-GCM of the secrets, CBOR [[name, value], ...]
-
-All before a ciphertext is its additional data, so no parameter can be lowered unseen. The whole
-file is replaced at each change; an erased secret is gone from it, though not from what the disk or
-a backup may have kept.
+The whole file is replaced at each change; an erased secret is gone from it, though not from what
+the disk or a backup may have kept.
 """
 
-import struct
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from peerstream.identity import canonical
+from peerstream.identity import canonical, labels
 from peerstream.identity.errors import EncodingError
+from peerstream.node.store import keystore_1, vault
 from peerstream.node.store.errors import (
     CorruptedFileError,
     ForeignStateError,
-    KeyFileError,
+    LastLockError,
+    NoKeystoreError,
+    NoLockError,
     UnknownSecretError,
-    WrongPassphraseError,
 )
 from peerstream.node.store.files import read_private, write_whole
+from peerstream.node.store.locks import (
+    KEY_SIZE,
+    Cost,
+    Credential,
+    Entropy,
+    KeyFile,
+    LockKind,
+    OsKeyring,
+    Passphrase,
+    Unlock,
+)
 
-Entropy = Callable[[int], bytes]
+__all__ = ["Credential", "Entropy", "KeyFile", "Keystore", "OsKeyring", "Passphrase", "Unlock"]
 
-MAGIC: Final = b"PSPkeys1"
-KEY_SIZE: Final = 32
 KEYSTORE_MAX: Final = 4_194_304
 NAME_MAX: Final = 128
 SECRET_MAX: Final = 65_536
 SECRETS_MAX: Final = 1_024
-_HEADER: Final = struct.Struct(">8sBIIB16s12s")
-_WRAPPED_SIZE: Final = KEY_SIZE + 16
-_NONCE_SIZE: Final = 12
-_PASSPHRASE, _KEY_FILE = 1, 2
-# What a file may ask of us: more would be somebody else's file, made to exhaust the machine.
-_MEMORY_MAX: Final = 1_048_576
-_PASSES_MAX: Final = 64
-_LANES_MAX: Final = 16
+
+
+class LockTerms(NamedTuple):
+    """What anybody who has the file can see of a lock."""
+
+    kind: LockKind
+    cost: Cost | None
 
 
 @dataclass(frozen=True, slots=True)
-class Passphrase:
-    """Opens a keystore by Argon2id; the cost counts for new files, old ones carry their own.
+class VaultTerms:
+    """What anybody who has the file can see of a vault; not authenticated until it is opened."""
 
-    memory in KiB. The defaults are RFC 9106's second choice (3 passes, 4 lanes, 64 MiB).
+    format: int
+    locks: tuple[LockTerms, ...]
+
+    @property
+    def kinds(self) -> tuple[LockKind, ...]:
+        """The kinds of its locks, in their order."""
+        return tuple(lock.kind for lock in self.locks)
+
+
+def read_terms(path: Path) -> VaultTerms:
+    """Return what opens a keystore, without opening it.
+
+    Raises NoKeystoreError when there is no file, ForeignStateError, StateVersionError,
+    CorruptedFileError, StatePermissionError.
     """
-
-    text: str = field(repr=False)
-    memory: int = 65_536
-    passes: int = 3
-    lanes: int = 4
-
-
-@dataclass(frozen=True, slots=True)
-class KeyFile:
-    """Opens a keystore by a file of 32 bytes, mode 0600: for servers that nobody types at."""
-
-    path: Path
-
-    def read(self) -> bytes:
-        """Return the key. Raises KeyFileError, StatePermissionError."""
-        key = read_private(self.path, KEY_SIZE)
-        if key is None or len(key) != KEY_SIZE:
-            raise KeyFileError(f"{self.path}")
-        return key
-
-    def make(self, entropy: Entropy) -> None:
-        """Write a new key where there is no file yet. Raises KeyFileError when there is."""
-        if self.path.exists():
-            raise KeyFileError(f"{self.path} exists")
-        write_whole(self.path, entropy(KEY_SIZE))
-
-
-Unlock = Passphrase | KeyFile
-
-
-class _Header(NamedTuple):
-    magic: bytes
-    lock: int
-    memory: int
-    passes: int
-    lanes: int
-    salt: bytes
-    nonce: bytes
-
-    def encode(self) -> bytes:
-        return _HEADER.pack(*self)
-
-    def wrapping_key(self, unlock: Unlock) -> bytes:
-        if isinstance(unlock, KeyFile):
-            return unlock.read()
-        return Argon2id(
-            salt=self.salt,
-            length=KEY_SIZE,
-            iterations=self.passes,
-            lanes=self.lanes,
-            memory_cost=self.memory,
-        ).derive(unlock.text.encode())
+    data = _read(path)
+    if data.startswith(vault.MAGIC_1):
+        header = keystore_1.read_header(path, data)
+        return VaultTerms(1, (LockTerms(header.kind, header.cost),))
+    head, _ = vault.parse(path, data)
+    return VaultTerms(2, tuple(LockTerms(lock.kind, lock.cost) for lock in head.locks))
 
 
 class Keystore:
     """The secrets of one node by name, in memory and in one file.
 
-    Every change is on disk when the method returns. `entropy` draws salt, vault key and nonces.
+    Every change is on disk when the method returns. `entropy` draws keys, salts and nonces.
     """
 
-    def __init__(self, path: Path, head: bytes, vault_key: bytes, entropy: Entropy) -> None:
+    def __init__(self, path: Path, head: vault.Head, vault_key: bytes, entropy: Entropy) -> None:
         self._path = path
         self._head = head
-        self._cipher = AESGCM(vault_key)
+        self._vault_key = vault_key
+        self._cipher = AESGCM(vault.derive(head, vault_key, labels.VAULT_SECRETS))
         self._entropy = entropy
         self._secrets: dict[str, bytes] = {}
+        self._kept = True  # a vault key that is only in memory must not be relied upon
 
     def __repr__(self) -> str:
         return f"<Keystore {self._path}>"
 
     @classmethod
     def create(cls, path: Path, unlock: Unlock, entropy: Entropy) -> Self:
-        """Make an empty keystore where there is no file yet. Raises ForeignStateError if there is.
+        """Make an empty keystore where there is no file yet.
 
-        A KeyFile must have been made before.
+        A KeyFile must have been made before. Raises ForeignStateError if there is a file, and
+        what making the lock's secret raises.
         """
         if path.exists():
             raise ForeignStateError(f"{path} exists")
-        header = _new_header(unlock, entropy)
-        vault_key = entropy(KEY_SIZE)
-        cipher = AESGCM(header.wrapping_key(unlock))
-        head = header.encode()
-        wrapped = cipher.encrypt(header.nonce, vault_key, head)
-        store = cls(path, head + wrapped, vault_key, entropy)
-        store._save()
+        vault_id, vault_key = entropy(vault.SALT_SIZE), entropy(KEY_SIZE)
+        lock = vault.new_lock(unlock, vault_id, vault_key, entropy)
+        store = cls(path, vault.Head(vault_id, (lock,)), vault_key, entropy)
+        store._save(store._head, {})
         return store
 
     @classmethod
-    def open(cls, path: Path, unlock: Unlock, entropy: Entropy) -> Self:
-        """Open a keystore.
+    def open(cls, path: Path, unlock: Unlock, entropy: Entropy, *, carried: bool = False) -> Self:
+        """Open a keystore; one of format 1 becomes format 2 at its first change.
 
-        Raises UnknownSecretError when there is no file, ForeignStateError, CorruptedFileError,
-        WrongPassphraseError, and what reading a KeyFile raises.
+        carried: a backup that came on a disk without owners, or through others' hands.
+        Raises NoKeystoreError when there is no file, ForeignStateError, StateVersionError,
+        CorruptedFileError, WrongPassphraseError, and what reading the lock's secret raises.
         """
-        data = read_private(path, KEYSTORE_MAX)
-        if data is None:
-            raise UnknownSecretError(f"there is no keystore at {path}")
-        header = _read_header(path, data, unlock)
-        end = _HEADER.size + _WRAPPED_SIZE
-        head, nonce, sealed = data[:end], data[end : end + _NONCE_SIZE], data[end + _NONCE_SIZE :]
+        data = _read(path, carried=carried)
+        if data.startswith(vault.MAGIC_1):
+            return cls._from_format_1(path, data, unlock, entropy)
+        head, end = vault.parse(path, data)
+        store = cls(path, head, head.open(path, unlock), entropy)
+        nonce, sealed = data[end : end + vault.NONCE_SIZE], data[end + vault.NONCE_SIZE :]
         try:
-            wrapping = AESGCM(header.wrapping_key(unlock))
-            vault_key = wrapping.decrypt(header.nonce, head[_HEADER.size :], head[: _HEADER.size])
+            store._secrets = read_secrets(path, store._cipher.decrypt(nonce, sealed, data[:end]))
         except InvalidTag as error:
-            raise WrongPassphraseError(f"{path}") from error
-        store = cls(path, head, vault_key, entropy)
-        store._secrets = _read_secrets(path, store._cipher, nonce, sealed, head)
+            raise CorruptedFileError(f"{path} was altered") from error
+        return store
+
+    @classmethod
+    def _from_format_1(cls, path: Path, data: bytes, unlock: Unlock, entropy: Entropy) -> Self:
+        header, secret, secrets = keystore_1.open_file(path, data, unlock)
+        vault_id, vault_key = entropy(vault.SALT_SIZE), entropy(KEY_SIZE)
+        terms = (header.salt, header.cost)
+        lock = vault.wrap(header.kind, terms, secret, (vault_id, vault_key), entropy)
+        store = cls(path, vault.Head(vault_id, (lock,)), vault_key, entropy)
+        store._secrets = read_secrets(path, secrets)
+        store._kept = False
         return store
 
     def names(self) -> list[str]:
@@ -178,71 +158,84 @@ class Keystore:
 
     def put(self, name: str, secret: bytes) -> None:
         """Keep a secret, in place of one of that name. Raises ValueError over the limits."""
-        if len(name) > NAME_MAX or len(secret) > SECRET_MAX or len(self._secrets) >= SECRETS_MAX:
-            raise ValueError(f"{name[:NAME_MAX]}: no room in the keystore")
-        self._change({**self._secrets, name: bytes(secret)})
+        self.change({name: secret})
 
     def delete(self, name: str) -> None:
         """Erase a secret. Raises UnknownSecretError."""
         self.get(name)
-        self._change({key: value for key, value in self._secrets.items() if key != name})
+        self.change({}, erase=[name])
 
-    def _change(self, secrets: dict[str, bytes]) -> None:
-        before, self._secrets = self._secrets, secrets
-        try:
-            self._save()
-        except BaseException:
-            self._secrets = before
-            raise
+    def change(self, put: Mapping[str, bytes], erase: Iterable[str] = ()) -> None:
+        """Erase secrets, where they are, and keep others, all in one write: all or nothing.
 
-    def _save(self) -> None:
-        rows: list[Any] = [[name, self._secrets[name]] for name in self.names()]
-        nonce = self._entropy(_NONCE_SIZE)
-        sealed = self._cipher.encrypt(nonce, canonical.encode(rows), self._head)
-        write_whole(self._path, self._head + nonce + sealed)
+        Raises ValueError over the limits.
+        """
+        gone = set(erase)
+        after = {name: value for name, value in self._secrets.items() if name not in gone}
+        for name, secret in put.items():
+            if len(name) > NAME_MAX or len(secret) > SECRET_MAX:
+                raise ValueError(f"{name[:NAME_MAX]}: no room in the keystore")
+            after[name] = bytes(secret)
+        if len(after) > SECRETS_MAX:
+            raise ValueError(f"more than {SECRETS_MAX} secrets")
+        self._save(self._head, after)
+
+    def database_key(self, purpose: str) -> bytes:
+        """Return the 32 bytes that encrypt one database beside the vault; always the same.
+
+        It opens no secret of the vault. Raises StateUnavailableError.
+        """
+        if not self._kept:
+            self._save(self._head, self._secrets)
+        return vault.derive(
+            self._head, self._vault_key, labels.VAULT_DATABASE + purpose.encode("ascii")
+        )
+
+    @property
+    def lock_kinds(self) -> tuple[LockKind, ...]:
+        """What opens it."""
+        return tuple(lock.kind for lock in self._head.locks)
+
+    def set_lock(self, unlock: Unlock) -> None:
+        """Put a lock, in place of one of its kind. Raises what making its secret raises."""
+        old = self._head.lock(unlock.kind)
+        lock = vault.new_lock(unlock, self._head.vault_id, self._vault_key, self._entropy)
+        self._save(self._head.with_lock(lock), self._secrets)
+        if old is not None:
+            unlock.forget(old.salt)
+
+    def remove_lock(self, unlock: Unlock) -> None:
+        """Remove the lock of a kind. Raises NoLockError, LastLockError, KeyringError."""
+        old = self._head.lock(unlock.kind)
+        if old is None:
+            raise NoLockError(f"{self._path}: {unlock.kind.word}")
+        if len(self._head.locks) == 1:
+            raise LastLockError(f"{self._path} opens by {unlock.kind.word} alone")
+        self._save(self._head.without(unlock.kind), self._secrets)
+        unlock.forget(old.salt)
+
+    def _save(self, head: vault.Head, secrets: dict[str, bytes]) -> None:
+        rows: list[Any] = [[name, secrets[name]] for name in sorted(secrets)]
+        before, nonce = head.encode(), self._entropy(vault.NONCE_SIZE)
+        sealed = self._cipher.encrypt(nonce, canonical.encode(rows), before)
+        write_whole(self._path, before + nonce + sealed)
+        self._head, self._secrets, self._kept = head, secrets, True
 
 
-def _new_header(unlock: Unlock, entropy: Entropy) -> _Header:
-    salt, nonce = entropy(16), entropy(_NONCE_SIZE)
-    if isinstance(unlock, KeyFile):
-        return _Header(MAGIC, _KEY_FILE, 0, 0, 0, salt, nonce)
-    return _Header(MAGIC, _PASSPHRASE, unlock.memory, unlock.passes, unlock.lanes, salt, nonce)
+def _read(path: Path, *, carried: bool = False) -> bytes:
+    data = read_private(path, KEYSTORE_MAX, carried=carried)
+    if data is None:
+        raise NoKeystoreError(f"{path}")
+    return data
 
 
-def _read_header(path: Path, data: bytes, unlock: Unlock) -> _Header:
-    if data[: len(MAGIC)] != MAGIC:
-        raise ForeignStateError(f"{path} is no keystore")
-    if len(data) < _HEADER.size + _WRAPPED_SIZE + _NONCE_SIZE + 16:
-        raise CorruptedFileError(f"{path} ends early")
-    header = _Header(*_HEADER.unpack_from(data))
-    if header.lock not in {_PASSPHRASE, _KEY_FILE}:
-        raise CorruptedFileError(f"{path} is locked in a way that we do not know")
-    if (header.lock == _KEY_FILE) != isinstance(unlock, KeyFile):
-        needed = "a key file" if header.lock == _KEY_FILE else "a passphrase"
-        raise WrongPassphraseError(f"{path} opens by {needed}")
-    if header.lock == _PASSPHRASE:
-        _require_bearable(path, header)
-    return header
-
-
-def _require_bearable(path: Path, header: _Header) -> None:
-    fine = (
-        1 <= header.lanes <= _LANES_MAX
-        and 8 * header.lanes <= header.memory <= _MEMORY_MAX
-        and 1 <= header.passes <= _PASSES_MAX
-    )
-    if not fine:
-        raise CorruptedFileError(f"{path} asks for an unreasonable key derivation")
-
-
-def _read_secrets(
-    path: Path, cipher: AESGCM, nonce: bytes, sealed: bytes, head: bytes
-) -> dict[str, bytes]:
+def read_secrets(path: Path, encoded: bytes) -> dict[str, bytes]:
+    """Return the secrets that were sealed in a file. Raises CorruptedFileError."""
     try:
-        rows = canonical.decode(cipher.decrypt(nonce, sealed, head), max_size=KEYSTORE_MAX)
-        return dict(_read_row(row) for row in canonical.as_array(rows, 0, SECRETS_MAX))
-    except (InvalidTag, EncodingError) as error:
-        raise CorruptedFileError(f"{path} was altered") from error
+        rows = canonical.as_array(canonical.decode(encoded, max_size=KEYSTORE_MAX), 0, SECRETS_MAX)
+        return dict(_read_row(row) for row in rows)
+    except EncodingError as error:
+        raise CorruptedFileError(f"{path} holds something else than secrets") from error
 
 
 def _read_row(row: canonical.Value) -> tuple[str, bytes]:

@@ -9,7 +9,6 @@ file = magic 8 | bucket u64 | tags of 16
 
 import os
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 from peerstream.node.protocol.onion.replay import ReplayRecord
@@ -140,12 +139,7 @@ class ReplayLog:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

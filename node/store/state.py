@@ -3,9 +3,7 @@
 import fcntl
 import json
 import os
-import stat
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 import platformdirs
@@ -14,23 +12,24 @@ from peerstream.node.store.errors import (
     CorruptedFileError,
     ForeignStateError,
     InstanceRunningError,
-    StatePermissionError,
     StateUnavailableError,
     StateVersionError,
 )
 from peerstream.node.store.files import (
-    DIRECTORY_MODE,
     FILE_MODE,
+    make_directory,
     read_private,
     sync_directory,
     write_whole,
 )
+from peerstream.node.store.migrations import FIRST, MIGRATIONS
 
-VERSION: Final = 1
+VERSION: Final = len(MIGRATIONS) + 1
 _SCHEMA: Final = "psp.state"
 _MARKER: Final = "state.json"
 _LOCK: Final = "lock"
 _MARKER_MAX: Final = 256  # too short to nest deep
+_NEW: Final = 0
 
 
 def default_path(name: str = "default") -> Path:
@@ -55,11 +54,11 @@ class StateDirectory:
         Raises ForeignStateError for a directory with other things in it, StatePermissionError,
         InstanceRunningError, StateVersionError, CorruptedFileError, StateUnavailableError.
         """
-        _make(path)
+        make_directory(path)
         _require_ours(path)
         lock = _take_lock(path / _LOCK)
         try:
-            _check_version(path / _MARKER)
+            _bring_up_to_date(path)
         except BaseException:
             os.close(lock)
             raise
@@ -72,7 +71,7 @@ class StateDirectory:
     def directory(self, name: str) -> Path:
         """Return a directory in it, made with mode 0700 when it is not there."""
         path = self.path / name
-        _make(path)
+        make_directory(path)
         return path
 
     def close(self) -> None:
@@ -84,33 +83,23 @@ class StateDirectory:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _make(path: Path) -> None:
-    try:
-        path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-        status = path.stat()
-    except OSError as error:
-        raise StateUnavailableError(f"{path}: {error.strerror}") from error
-    if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
-        raise StatePermissionError(f"{path}: chmod 700, and owned by the user who runs the node")
 
 
 def _require_ours(path: Path) -> None:
     try:
-        names = {child.name for child in path.iterdir()}
+        names = {child.name for child in path.iterdir() if not _is_first(child)}
     except OSError as error:
         raise StateUnavailableError(f"{path}: {error.strerror}") from error
     # A process killed in its first millisecond leaves a lock, and perhaps a marker half written.
     if _MARKER not in names and names - {_LOCK, f"{_MARKER}.new"}:
         raise ForeignStateError(f"{path} holds files that are not a node's state")
+
+
+def _is_first(child: Path) -> bool:
+    """Whether it is a directory that we make before the first marker: there is nothing in it."""
+    return child.name in FIRST and child.is_dir() and not any(child.iterdir())
 
 
 def _take_lock(path: Path) -> int:
@@ -126,21 +115,33 @@ def _take_lock(path: Path) -> int:
     return lock
 
 
-def _check_version(path: Path) -> None:
-    data = read_private(path, _MARKER_MAX)
-    if data is None:
-        marker = json.dumps({"schema": _SCHEMA, "version": VERSION}) + "\n"
-        write_whole(path, marker.encode())
-        sync_directory(path.parent.parent)
+def _bring_up_to_date(path: Path) -> None:
+    """Take the steps from the version that the marker names to ours; the marker comes last."""
+    marker = path / _MARKER
+    version = _read_version(marker)
+    if version > VERSION:
+        raise StateVersionError(f"{marker} has version {version}, this software writes {VERSION}")
+    if version == VERSION:
         return
+    for migrate in MIGRATIONS[max(0, version - 1) :]:
+        migrate(path)
+    write_whole(marker, (json.dumps({"schema": _SCHEMA, "version": VERSION}) + "\n").encode())
+    if version == _NEW:
+        sync_directory(path.parent)
+
+
+def _read_version(marker: Path) -> int:
+    """Return the version of a directory, `_NEW` for one without a marker."""
+    data = read_private(marker, _MARKER_MAX)
+    if data is None:
+        return _NEW
     try:
         found = json.loads(data)
     except ValueError as error:
-        raise CorruptedFileError(f"{path} is no JSON") from error
+        raise CorruptedFileError(f"{marker} is no JSON") from error
     if not isinstance(found, dict) or found.get("schema") != _SCHEMA:
-        raise ForeignStateError(f"{path} is not a node's")
+        raise ForeignStateError(f"{marker} is not a node's")
     version = found.get("version")
     if type(version) is not int or version < 1:
-        raise CorruptedFileError(f"{path} names no version")
-    if version > VERSION:
-        raise StateVersionError(f"{path} has version {version}, this software writes {VERSION}")
+        raise CorruptedFileError(f"{marker} names no version")
+    return version

@@ -1,4 +1,4 @@
-"""ABI and bytecode of our contracts, committed so that no user needs Node (SPEC 8.4)."""
+"""ABI and bytecode of our contracts, committed so that no user needs Node (SPEC 8.6)."""
 
 import json
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-CONTRACTS: Final = ("RelayRegistry", "IdentityRegistry")
+CONTRACTS: Final = ("RelayRegistry", "IdentityRegistry", "RendezvousBoard", "DevENS")
 
 
 @dataclass(frozen=True, slots=True)

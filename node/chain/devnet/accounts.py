@@ -1,9 +1,11 @@
-"""The funded accounts of a devnet: those of the mnemonic that all Ethereum tools know (SPEC 8.6)."""
+"""The funded accounts of a devnet, from the mnemonic that all Ethereum tools know (SPEC 8.7)."""
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
-from eth_account.hdaccount import HDPath, seed_from_mnemonic
+from eth_account.hdaccount import seed_from_mnemonic
+from eth_account.hdaccount.deterministic import HDPath
 
 from peerstream.identity.address import Address
 from peerstream.identity.signer import LocalSigner
@@ -22,6 +24,7 @@ class DevAccount:
     secret: bytes = field(repr=False)
 
 
+@cache
 def dev_accounts(count: int = ACCOUNTS) -> tuple[DevAccount, ...]:
     """Return the first accounts of the mnemonic, in the order of anvil and Hardhat."""
     seed = seed_from_mnemonic(MNEMONIC, "")

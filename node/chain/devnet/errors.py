@@ -1,4 +1,4 @@
-"""What can go wrong inside a devnet (SPEC 8.6). None of these leaves it but as JSON-RPC."""
+"""What can go wrong inside a devnet (SPEC 8.7). None of these leaves it but as JSON-RPC."""
 
 
 class DevnetError(Exception):
@@ -31,3 +31,19 @@ class BadParametersError(DevnetError):
 
 class MethodNotFoundError(DevnetError):
     """The embedded chain has no such method: use anvil or Hardhat for it."""
+
+
+class StateFileError(DevnetError):
+    """The state file is damaged or of another version: delete it to start a new chain."""
+
+
+class BackendMissingError(DevnetError):
+    """The program of that backend is not installed: install it, or use `embedded`."""
+
+
+class DevnetStartError(DevnetError):
+    """The devnet ended or hung before it was ready; the message holds what it last said."""
+
+
+class BackendEndedError(DevnetError):
+    """The program under the devnet ended by itself: somebody killed it, or it crashed."""

@@ -1,4 +1,4 @@
-"""Which logs a request asks for (SPEC 8.6; eth_getLogs)."""
+"""Which logs a request asks for (SPEC 8.7; eth_getLogs)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server for JSON-RPC, usable from browsers (SPEC 8.6).
+"""A small HTTP/1.1 server for JSON-RPC, usable from browsers (SPEC 8.7).
 
 trio opens its sockets with TCP_NODELAY: without it a devnet answers 4 transactions a second, for
 the delayed acknowledgements of the other side.
@@ -37,13 +37,18 @@ async def serve(listener: trio.SocketListener, answer: Callable[[bytes], bytes])
 
     async def handle(stream: trio.SocketStream) -> None:
         async with places:
-            await _Connection(stream, answer).run()
+            await serve_connection(stream, answer)
 
     await trio.serve_listeners(handle, [listener])
 
 
+async def serve_connection(stream: trio.abc.Stream, answer: Callable[[bytes], bytes]) -> None:
+    """Answer the requests of one connection until it ends; then it is closed."""
+    await _Connection(stream, answer).run()
+
+
 class _Connection:
-    def __init__(self, stream: trio.SocketStream, answer: Callable[[bytes], bytes]) -> None:
+    def __init__(self, stream: trio.abc.Stream, answer: Callable[[bytes], bytes]) -> None:
         self._stream = stream
         self._answer = answer
         self._state = h11.Connection(h11.SERVER)
@@ -89,16 +94,18 @@ class _Connection:
             if len(body) > BODY_MAX:
                 raise _RefusedError(413)
 
-    async def _event(self) -> h11.Event | type[h11.PAUSED]:
+    async def _event(self) -> h11.Event | None:
         while True:
             event = self._state.next_event()
-            if event is not h11.NEED_DATA:
+            if event is h11.PAUSED:
+                return None
+            if isinstance(event, h11.Event):
                 return event
             if self._state.they_are_waiting_for_100_continue:
                 await self._write(
                     self._state.send(h11.InformationalResponse(status_code=100, headers=[]))
                 )
-            self._state.receive_data(await self._stream.receive_some(_CHUNK))
+            self._state.receive_data(bytes(await self._stream.receive_some(_CHUNK)))
 
     async def _send(self, status: int, body: bytes) -> None:
         headers = [*_HEADERS, (b"content-length", str(len(body)).encode())]

@@ -1,4 +1,4 @@
-"""An Ethereum chain in memory, one block a transaction, on py-evm (SPEC 8.6).
+"""An Ethereum chain in memory, one block a transaction, on py-evm (SPEC 8.7).
 
 No consensus and no fork choice: it mines when told to. The only time it knows is the `wall` that
 each call brings, and an offset to it.
@@ -16,7 +16,7 @@ from eth.constants import BLANK_ROOT_HASH, POST_MERGE_DIFFICULTY, POST_MERGE_NON
 from eth.db.atomic import AtomicDB
 from eth.db.backends.memory import MemoryDB
 from eth.vm.forks.prague import PragueVM
-from eth_utils import ValidationError
+from eth_utils.exceptions import ValidationError
 
 from peerstream.node.chain.devnet.errors import (
     BlockNotFoundError,
@@ -96,40 +96,40 @@ class Ledger:
         """Return the machine with the state after a block."""
         return self._chain.get_vm(block.header)
 
+    def nodes(self) -> Mapping[bytes, bytes]:
+        """Return the nodes of the chain's tries, RLP by hash of 32 bytes, with other things."""
+        return self._database
+
     def builder(self) -> Any:
         """Return what decodes and makes transactions of the current fork."""
         return self._chain.get_transaction_builder()
 
     def clock(self, wall: int) -> int:
         """Return the chain's time at the unix second `wall`: never before the head."""
-        return max(self.head.header.timestamp, wall + self.offset)
+        return max(int(self.head.header.timestamp), wall + self.offset)
 
-    def free_state(self, block: MinedBlock) -> StateAPI:
-        """Return the state after a block, to run calls on that cost nothing."""
+    def free_state(self, block: MinedBlock, timestamp: int) -> StateAPI:
+        """Return the state after a block, to run calls on that cost nothing, at a unix second."""
         vm = self.vm(block)
-        header = block.header.copy(base_fee_per_gas=0)
-        return vm.build_state(
-            self._chain.chaindb.db, header, vm.chain_context, vm.previous_hashes
-        )
+        header = block.header.copy(base_fee_per_gas=0, timestamp=timestamp)
+        return vm.build_state(self._chain.chaindb.db, header, vm.chain_context, vm.previous_hashes)
 
     def send(self, raw: bytes, wall: int) -> bytes:
         """Mine a block with one signed transaction; return the transaction's hash.
 
         Raises TransactionRefusedError when it cannot be part of any block.
         """
-        try:
-            transaction = self.builder().decode(raw)
-            transaction.validate()
-            self._mine([transaction], wall)
-        except Exception as error:
-            # py-evm and rlp raise dozens of classes for what a stranger can put into raw bytes.
-            raise TransactionRefusedError(_reason(error)) from error
-        return bytes(transaction.hash)
+        self._mine_raw([raw], self.next_timestamp(wall), self._entropy(32))
+        return bytes(self.head.transactions[0].hash)
 
     def mine(self, wall: int) -> MinedBlock:
         """Mine an empty block."""
-        self._mine([], wall)
+        self._mine([], self.next_timestamp(wall), self._entropy(32))
         return self.head
+
+    def replay(self, raws: Sequence[bytes], timestamp: int, randomness: bytes) -> None:
+        """Mine a block as it was mined before. Raises TransactionRefusedError."""
+        self._mine_raw(raws, timestamp, randomness)
 
     def snapshot(self) -> int:
         """Remember this moment; return its number."""
@@ -155,9 +155,24 @@ class Ledger:
         self.next_time = None
         self._chain = _chain_class()(AtomicDB(MemoryDB(self._database)))
 
-    def _mine(self, transactions: Sequence[SignedTransactionAPI], wall: int) -> None:
-        timestamp = self.clock(wall) if self.next_time is None else self.next_time
-        seed = self._entropy(32)
+    def next_timestamp(self, wall: int) -> int:
+        """Return the time of the block that would be mined at the unix second `wall`."""
+        return self.clock(wall) if self.next_time is None else self.next_time
+
+    def _mine_raw(self, raws: Sequence[bytes], timestamp: int, seed: bytes) -> None:
+        try:
+            transactions = [self.builder().decode(raw) for raw in raws]
+            for transaction in transactions:
+                transaction.validate()
+                _require_chain(transaction)
+            self._mine(transactions, timestamp, seed)
+        except Exception as error:
+            # py-evm and rlp raise dozens of classes for what a stranger can put into raw bytes.
+            raise TransactionRefusedError(_reason(error)) from error
+
+    def _mine(
+        self, transactions: Sequence[SignedTransactionAPI], timestamp: int, seed: bytes
+    ) -> None:
         self._chain.header = self._chain.header.copy(timestamp=timestamp, mix_hash=seed)
         result, receipts, computations = self._chain.mine_all(
             transactions, coinbase=_COINBASE, timestamp=timestamp, mix_hash=seed
@@ -235,6 +250,12 @@ def _alloc(balances: Mapping[bytes, int]) -> dict[bytes, dict[str, Any]]:
         account: {"balance": balance, "nonce": 0, "code": b"", "storage": {}}
         for account, balance in balances.items()
     }
+
+
+def _require_chain(transaction: SignedTransactionAPI) -> None:
+    # py-evm takes typed transactions of any chain. None: from before EIP-155.
+    if transaction.chain_id not in {None, CHAIN_ID}:
+        raise ValidationError(f"a transaction of chain {transaction.chain_id}")
 
 
 def _reason(error: Exception) -> str:

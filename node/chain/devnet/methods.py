@@ -1,9 +1,9 @@
-"""The JSON-RPC methods of the embedded chain (SPEC 8.6)."""
+"""The JSON-RPC methods of the embedded chain (SPEC 8.7)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from eth_keys import keys
+from eth_keys.datatypes import PrivateKey
 
 from peerstream.identity.keys import keccak256
 from peerstream.node.chain.devnet import calls, parameters, values
@@ -16,12 +16,15 @@ from peerstream.node.chain.devnet.errors import (
 )
 from peerstream.node.chain.devnet.filters import LOGS_MAX, LogFilter
 from peerstream.node.chain.devnet.ledger import CHAIN_ID, GAS_LIMIT, Ledger, MinedBlock
+from peerstream.node.chain.devnet.proofs import proof_json
 
 CLIENT: Final = "PeerStream-devnet/1/py-evm"
 TIP: Final = 10**9
 _LATEST_TAGS: Final = frozenset({"latest", "pending", "safe", "finalized"})
 _TIME_MAX: Final = 2**63
 _HISTORY_MAX: Final = 1_024
+_PERCENTILES_MAX: Final = 100
+_SLOTS_MAX: Final = 64
 
 
 class Methods:
@@ -64,6 +67,7 @@ class Methods:
             "eth_getTransactionCount": self._get_transaction_count,
             "eth_getCode": self._get_code,
             "eth_getStorageAt": self._get_storage_at,
+            "eth_getProof": self._get_proof,
             "eth_call": self._call,
             "eth_estimateGas": self._estimate_gas,
             "eth_sendRawTransaction": self._send_raw_transaction,
@@ -89,44 +93,39 @@ class Methods:
     def _base_fee(self) -> int:
         return int(self._ledger.head.header.base_fee_per_gas)
 
-    def _block(self, tag: object) -> MinedBlock:
-        if tag in _LATEST_TAGS or tag is None:
-            return self._ledger.head
-        if tag == "earliest":
-            return self._ledger.block(0)
-        if isinstance(tag, dict):
-            return self._block_of(tag)
-        if isinstance(tag, str) and len(tag) == 66:
-            return self._block_of({"blockHash": tag})
-        return self._ledger.block(parameters.quantity(tag))
+    def _number(self, tag: object) -> int:
+        if tag is None or (isinstance(tag, str) and tag in _LATEST_TAGS):
+            return int(self._ledger.head.header.block_number)
+        return 0 if tag == "earliest" else parameters.quantity(tag)
 
-    def _block_of(self, tag: dict[str, Any]) -> MinedBlock:
-        if "blockNumber" in tag:
-            return self._block(tag["blockNumber"])
-        found = self._ledger.block_by_hash(parameters.octets(tag.get("blockHash"), 32))
+    def _block(self, tag: object) -> MinedBlock:
+        if isinstance(tag, dict) and "blockNumber" not in tag:
+            return self._block_of_hash(tag.get("blockHash"))
+        return self._ledger.block(
+            self._number(tag["blockNumber"] if isinstance(tag, dict) else tag)
+        )
+
+    def _block_of_hash(self, digest: object) -> MinedBlock:
+        found = self._ledger.block_by_hash(parameters.octets(digest, 32))
         if found is None:
             raise BadParametersError("no block has that hash")
         return found
 
     def _known_block(self, tag: object) -> MinedBlock | None:
-        number = tag if tag in _LATEST_TAGS or tag == "earliest" else parameters.quantity(tag)
-        if isinstance(number, int) and number >= len(self._ledger.blocks):
-            return None
-        return self._block(tag)
+        number = self._number(tag)
+        return self._ledger.blocks[number] if number < len(self._ledger.blocks) else None
 
-    def _get_block_by_number(self, tag: object, full: object = False) -> Any:
-        block = self._known_block(tag)
-        return None if block is None else values.block_json(block, full=parameters.flag(full))
+    def _get_block_by_number(self, tag: object, full: object = None) -> Any:
+        return _block_json(self._known_block(tag), full)
 
-    def _get_block_by_hash(self, digest: object, full: object = False) -> Any:
-        block = self._ledger.block_by_hash(parameters.octets(digest, 32))
-        return None if block is None else values.block_json(block, full=parameters.flag(full))
+    def _get_block_by_hash(self, digest: object, full: object = None) -> Any:
+        return _block_json(self._ledger.block_by_hash(parameters.octets(digest, 32)), full)
 
     def _get_transaction_total(self, tag: object) -> Any:
         block = self._known_block(tag)
         return None if block is None else values.quantity(len(block.transactions))
 
-    def _fee_history(self, total: object, newest: object, _percentiles: object = None) -> Any:
+    def _fee_history(self, total: object, newest: object, shares: object = None) -> Any:
         count = parameters.quantity(total, _HISTORY_MAX)
         last = self._block(newest).header.block_number
         first = max(0, last - count + 1)
@@ -136,7 +135,7 @@ class Methods:
             "oldestBlock": values.quantity(first),
             "baseFeePerGas": [*fees, fees[-1] if fees else values.quantity(self._base_fee())],
             "gasUsedRatio": [header.gas_used / header.gas_limit for header in headers],
-            "reward": [[values.quantity(TIP)] * len(_list(_percentiles)) for _ in headers],
+            "reward": [[values.quantity(TIP)] * len(_percentiles(shares)) for _ in headers],
         }
 
     # State
@@ -158,13 +157,33 @@ class Methods:
         word = state.get_storage(parameters.address(account), parameters.quantity(slot))
         return values.octets(word.to_bytes(32, "big"))
 
+    def _get_proof(self, account: object, slots: object, tag: object = None) -> values.Json:
+        if not isinstance(slots, list) or len(slots) > _SLOTS_MAX:
+            raise BadParametersError(f"up to {_SLOTS_MAX} slots")
+        wanted = [parameters.quantity(slot) for slot in slots]
+        root = self._block(tag).header.state_root
+        return proof_json(self._ledger.nodes(), root, parameters.address(account), wanted)
+
     def _call(self, request: object, tag: object = None) -> str:
-        found = _call_request(parameters.table(request))
+        found = self._call_request(parameters.table(request), tag)
         return values.octets(calls.call(self._ledger, found, self._block(tag)))
 
     def _estimate_gas(self, request: object, tag: object = None) -> str:
-        found = _call_request(parameters.table(request))
+        found = self._call_request(parameters.table(request), tag)
         return values.quantity(calls.estimate(self._ledger, found, self._block(tag)))
+
+    def _call_request(self, table: dict[str, Any], tag: object) -> calls.CallRequest:
+        data = table.get("input", table.get("data", "0x"))
+        to, pending = table.get("to"), tag == "pending"
+        head = self._block(tag).header
+        return calls.CallRequest(
+            sender=parameters.address(table.get("from") or "0x" + "00" * 20),
+            to=b"" if to is None else parameters.address(to),
+            data=parameters.octets(data),
+            value=parameters.quantity(table.get("value") or 0),
+            gas=parameters.quantity(table.get("gas") or GAS_LIMIT, GAS_LIMIT),
+            timestamp=self._ledger.next_timestamp(self._wall()) if pending else head.timestamp,
+        )
 
     # Transactions
 
@@ -173,7 +192,7 @@ class Methods:
 
     def _send_transaction(self, request: object) -> str:
         table = parameters.table(request)
-        found = _call_request(table)
+        found = self._call_request(table, "pending")
         secret = self._keys.get(found.sender)
         if secret is None:
             raise TransactionRefusedError("the devnet has no key for that account")
@@ -191,7 +210,7 @@ class Methods:
             data=found.data,
             access_list=(),
         )
-        signed = unsigned.as_signed_transaction(keys.PrivateKey(secret))
+        signed = unsigned.as_signed_transaction(PrivateKey(secret))
         return values.octets(self._ledger.send(signed.encode(), self._wall()))
 
     def _get_receipt(self, digest: object) -> Any:
@@ -206,7 +225,7 @@ class Methods:
         table = parameters.table(request)
         wanted = LogFilter.parse(table)
         if "blockHash" in table:
-            return list(wanted.select(self._block_of(table)))
+            return list(wanted.select(self._block_of_hash(table["blockHash"])))
         last = self._block(table.get("toBlock")).header.block_number
         first = self._block(table.get("fromBlock")).header.block_number
         found: list[values.Json] = []
@@ -243,20 +262,17 @@ class Methods:
         return values.quantity(0)
 
 
-def _call_request(table: dict[str, Any]) -> calls.CallRequest:
-    data = table.get("input", table.get("data", "0x"))
-    to = table.get("to")
-    return calls.CallRequest(
-        sender=parameters.address(table.get("from") or "0x" + "00" * 20),
-        to=b"" if to is None else parameters.address(to),
-        data=parameters.octets(data),
-        value=parameters.quantity(table.get("value") or 0),
-        gas=parameters.quantity(table.get("gas") or GAS_LIMIT, GAS_LIMIT),
-    )
+def _block_json(block: MinedBlock | None, full: object) -> Any:
+    if block is None:
+        return None
+    return values.block_json(block, full=full is not None and parameters.flag(full))
 
 
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
+def _percentiles(value: object) -> list[Any]:
+    found = value if isinstance(value, list) else []
+    if len(found) > _PERCENTILES_MAX:
+        raise BadParametersError(f"up to {_PERCENTILES_MAX} percentiles")
+    return found
 
 
 def _arity(function: Callable[..., Any]) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""JSON-RPC forms of the embedded chain's blocks, transactions, receipts and logs (SPEC 8.6)."""
+"""JSON-RPC forms of the embedded chain's blocks, transactions, receipts and logs (SPEC 8.7)."""
 
 from collections.abc import Iterator
 from typing import Any

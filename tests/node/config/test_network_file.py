@@ -63,6 +63,25 @@ def test_a_network_file_is_what_it_prints(mode):
     assert parse(parameters.to_json()) == parameters
 
 
+def test_the_first_block_is_no_constant():
+    value = network()
+    value["trust"]["first_block"] = 17
+    parameters = parse(value)
+    assert parameters.first_block == 17
+    assert parameters.to_json() == value
+    assert parse(network()).first_block == 0
+    assert parameters.parameters_hash == parse(network()).parameters_hash
+    assert parameters.network_id == parse(network()).network_id
+
+
+@pytest.mark.parametrize("block", [-1, 2**63, True, "17", 1.0, None])
+def test_a_first_block_is_a_number(block):
+    value = network()
+    value["trust"]["first_block"] = block
+    with pytest.raises(NetworkFileError):
+        parse(value)
+
+
 def test_the_committed_sets():
     main, devnet = committed_constants("main"), committed_constants("devnet")
     assert (main.epoch_s, main.period_s, main.subnet_rule, main.cap_rule) == (

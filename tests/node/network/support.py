@@ -243,7 +243,7 @@ async def yamux_and_peer(
     )
     connection = Yamux(session, peer_id_of(os.urandom(32)), shared)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(shared.batch.run)
+        nursery.start_soon(shared.run)
         nursery.start_soon(connection.start)
         await connection.event_started.wait()
         try:

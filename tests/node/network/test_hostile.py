@@ -8,10 +8,11 @@ import trio
 from libp2p.io.exceptions import ConnectionClosedError
 
 from peerstream.node.network.counters import Counters
+from peerstream.node.network.errors import HandshakeFailedError
 from peerstream.node.network.shared import MuxerLimits
 from peerstream.node.network.transport import AcceptLimits
 from peerstream.node.network.yamux_frames import DATA, GO_AWAY, HEADER, PING, SYN, WINDOW_UPDATE
-from tests.node.network.attack import GREETING, our_host, ours_and_stock, ours_lives
+from tests.node.network.attack import ECHO, GREETING, our_host, ours_and_stock, ours_lives
 from tests.node.network.support import (
     LOOPBACK,
     PATIENCE_S,
@@ -67,18 +68,21 @@ async def say(port: int, junk: bytes, source: str) -> None:
             pass
 
 
-async def test_junk_instead_of_a_handshake() -> None:
-    host = our_host(accept=AcceptLimits(upgrade_timeout_s=0.3, pending_per_place=100))
+async def test_junk_instead_of_a_handshake(mock_clock) -> None:
+    mock_clock.rate = 1
+    host = our_host(accept=AcceptLimits(upgrade_timeout_s=5, pending_per_place=100))
     cases = raw_handshakes()
     async with host.run([LOOPBACK]):
         port = int(host.addresses[0].value_for_protocol("tcp"))
         await ours_lives(host)
         await eventually(lambda: not host.transport.gate.open)
         tasks = trio.lowlevel.current_statistics().tasks_living
-        with trio.fail_after(PATIENCE_S):
+        mock_clock.rate = 10
+        with trio.fail_after(10 * PATIENCE_S):
             async with trio.open_nursery() as nursery:
                 for number, junk in enumerate(cases.values()):
                     nursery.start_soon(say, port, junk, f"127.0.1.{number % 4 + 1}")
+        mock_clock.rate = 1
         await eventually(lambda: not host.transport.gate.open)
         assert trio.lowlevel.current_statistics().tasks_living <= tasks
         assert host.counters["upgrade_failed"] == len(cases)
@@ -202,3 +206,14 @@ async def test_unread_bytes_are_bounded_over_all_connections() -> None:
         await eventually(lambda: host.counters["FloodError"] == 1)
         await eventually(lambda: host.shared.budget.used == 0)
         await ours_lives(host)
+
+
+async def test_what_libp2p_lets_out_of_a_new_stream_is_named_and_counted() -> None:
+    class Connection:
+        async def new_stream(self) -> None:
+            raise ValueError("what a stranger sent")
+
+    host = our_host()
+    with pytest.raises(HandshakeFailedError):
+        await host.open_stream(Connection(), ECHO)
+    assert host.counters["ValueError"] == 1

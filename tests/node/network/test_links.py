@@ -9,6 +9,7 @@ from multiaddr import Multiaddr
 
 from peerstream.node.network import links as links_module
 from peerstream.node.network.errors import (
+    ClosedError,
     ConnectFailedError,
     DialTimeoutError,
     HandshakeFailedError,
@@ -389,3 +390,13 @@ async def test_questions_beyond_the_limit_are_refused_at_once() -> None:
 
 def test_the_protocol_id_is_that_of_the_specification() -> None:
     assert LINK_PROTOCOL == "/psp/link/1.0.0"
+
+
+async def test_a_dial_before_the_host_runs_leaves_nothing_behind() -> None:
+    near, far = make_links(), make_links()
+    async with far.listen([LOOPBACK]):
+        with pytest.raises(ClosedError):
+            await near.dial(far.host.relay_id, far.addresses)
+        async with near.listen():
+            with trio.fail_after(PATIENCE_S):
+                assert await near.dial(far.host.relay_id, far.addresses)

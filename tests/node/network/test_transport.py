@@ -11,7 +11,7 @@ from multiaddr import Multiaddr
 
 from peerstream.node.network.errors import NegotiationError, NoUsableAddressError
 from peerstream.node.network.peers import host_key, peer_id_of, relay_id_of
-from peerstream.node.network.transport import AcceptLimits, Gate, endpoint, place
+from peerstream.node.network.transport import PACES_MAX, AcceptLimits, Gate, endpoint, place
 
 
 def test_addresses_with_and_without_a_peer() -> None:
@@ -61,7 +61,7 @@ def test_a_zone_does_not_matter() -> None:
 )
 def test_the_gate_keeps_its_limits_and_forgets_who_left(events: list[tuple[str, int]]) -> None:
     limits = AcceptLimits(connections=5, per_place=3, pending=3, pending_per_place=2)
-    gate = Gate(limits)
+    gate = Gate(limits, lambda: 0.0)
     inside: dict[str, list[str]] = {str(number): [] for number in range(3)}
     for event, number in events:
         where, states = str(number), inside[str(number)]
@@ -78,6 +78,33 @@ def test_the_gate_keeps_its_limits_and_forgets_who_left(events: list[tuple[str, 
         assert gate.pending == sum(s.count("pending") for s in inside.values()) <= 3
         assert all(len(s) <= 3 and s.count("pending") <= 2 for s in inside.values())
     assert set(gate._open) == {where for where, states in inside.items() if states}
+
+
+def test_a_place_that_comes_again_and_again_is_slowed_down() -> None:
+    now = [0.0]
+    gate = Gate(AcceptLimits(per_place_second=2, per_place_burst=4), lambda: now[0])
+
+    def come(where: str) -> bool:
+        admitted = gate.admits(where)
+        if admitted:
+            gate.enter(where)
+            gate.upgraded(where)
+            gate.leave(where)
+        return admitted
+
+    assert [come("a") for _ in range(6)] == [True] * 4 + [False] * 2
+    assert come("b")
+    now[0] = 1.0
+    assert [come("a") for _ in range(3)] == [True, True, False]
+
+
+def test_places_at_rest_are_forgotten() -> None:
+    now = [0.0]
+    gate = Gate(AcceptLimits(), lambda: now[0])
+    for number in range(5_000):
+        now[0] += 1.0
+        assert gate.admits(str(number))
+        assert len(gate._paces) <= PACES_MAX + 1
 
 
 def test_a_key_of_another_kind_is_no_relay() -> None:

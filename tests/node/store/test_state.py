@@ -35,7 +35,11 @@ def test_a_new_directory_is_private(tmp_path):
     path = tmp_path / "a" / "state"
     with StateDirectory.open(path) as state:
         assert mode(path) == 0o700
-        assert {mode(child) for child in path.iterdir()} == {0o600}
+        assert {child.name: mode(child) for child in path.iterdir()} == {
+            "lock": 0o600,
+            "state.json": 0o600,
+            "run": 0o700,
+        }
         assert mode(state.directory("replay")) == 0o700
     with StateDirectory.open(path):
         pass
@@ -80,10 +84,13 @@ def test_a_directory_of_somebody_else_is_left_alone(tmp_path):
     assert [child.name for child in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-@pytest.mark.parametrize("leftover", ["lock", "state.json.new"])
+@pytest.mark.parametrize("leftover", ["lock", "state.json.new", "run"])
 def test_what_a_start_that_was_killed_left_is_ours(tmp_path, leftover):
     tmp_path.chmod(0o700)
-    (tmp_path / leftover).touch(mode=0o600)
+    if leftover == "run":
+        (tmp_path / leftover).mkdir(mode=0o700)
+    else:
+        (tmp_path / leftover).touch(mode=0o600)
     StateDirectory.open(tmp_path).close()
 
 
@@ -105,7 +112,7 @@ def test_a_file_in_its_place_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("marker", "error"),
     [
-        ('{"schema": "psp.state", "version": 2}', StateVersionError),
+        ('{"schema": "psp.state", "version": 3}', StateVersionError),
         ('{"schema": "psp.state", "version": 0}', CorruptedFileError),
         ('{"schema": "psp.state"}', CorruptedFileError),
         ('{"schema": "other", "version": 1}', ForeignStateError),

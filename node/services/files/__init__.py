@@ -1,0 +1,1 @@
+"""The service `file`: files between two verified addresses, resumable and checked (SPEC 11)."""
