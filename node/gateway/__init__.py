@@ -1,0 +1,1 @@
+"""Ways into the network for programs that know nothing of it (SPEC 16)."""

@@ -1,0 +1,11 @@
+export { checksum } from "./checksum.js";
+export { LoginError } from "./errors.js";
+export { grantTerms, wrapGrant } from "./grant.js";
+export type { DelegationRequest } from "./grant.js";
+export type { Place } from "./http.js";
+export { refresh, session, signIn, signOut } from "./login.js";
+export type { Login, SignInOptions, User } from "./login.js";
+export { writeMessage } from "./message.js";
+export type { MessageFields } from "./message.js";
+export { discoverWallets, watchAccount, watchWallets } from "./wallets.js";
+export type { Provider, Wallet } from "./wallets.js";
