@@ -1,0 +1,1 @@
+"""Private networks measured: ours and Tor's, by the same applications (docs/performance.md)."""
