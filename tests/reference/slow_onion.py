@@ -217,8 +217,8 @@ def layer_vector(cell_size, cells, control):
 
 
 ABOUT_LAYER = (
-    "The owner deciphers `cells` cells in order. Cell i has the body SHAKE-256('vector ' || name || "
-    "' cell ' || i)[0:cell_size]; where i is in `control`, its first 16 bytes are the marker "
+    "The owner deciphers `cells` cells in order. Cell i has the body SHAKE-256('vector ' || name "
+    "|| ' cell ' || i)[0:cell_size]; where i is in `control`, its first 16 bytes are the marker "
     "instead. `left` = the first 16 bytes given, `out` = the cell on the network. Enciphering "
     "every `out` at the hop gives the cell back. Cell 255 is a control cell and its keys' last."
 )
