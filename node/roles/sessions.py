@@ -59,6 +59,7 @@ class SessionDriver:
             ev.Writable: lambda e: self._on(e.stream, SessionStream.tell),
             ev.StreamEnded: lambda e: self._on(e.stream, SessionStream.note_end),
             ev.StreamReset: self._stream_reset,
+            ev.SendingStopped: self._sending_stopped,
             ev.DatagramReceived: self._datagram_received,
             ev.PathOffered: self._path_offered,
             ev.PathClosed: self._path_closed,
@@ -248,6 +249,10 @@ class SessionDriver:
     def _stream_reset(self, event: ev.StreamReset) -> None:
         self._on(event.stream, lambda stream: stream.fail(StreamResetError(event.code)))
         self.forget(event.stream)
+
+    def _sending_stopped(self, event: ev.SendingStopped) -> None:
+        error = StreamResetError(event.code)
+        self._on(event.stream, lambda stream: stream.note_stopped(error))
 
     # Datagrams
 

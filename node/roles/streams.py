@@ -38,6 +38,7 @@ class SessionStream:
         self._finished = False  # our half
         self._accepted = False
         self._error: StreamError | None = None
+        self._stopped: StreamError | None = None  # the peer takes nothing more of our half
         self._changed = trio.Event()
         self._datagrams = DatagramQueue(driver.datagrams)
 
@@ -68,7 +69,7 @@ class SessionStream:
             self._session.hurry()
             self._driver.touch()
         while not self._accepted:
-            self._check()
+            self._check_sending()
             await self._changed.wait()
 
     async def receive(self, max_bytes: int = 65_536) -> bytes:
@@ -96,7 +97,7 @@ class SessionStream:
         await trio.lowlevel.checkpoint()
         view = memoryview(data)
         while view:
-            self._check()
+            self._check_sending()
             taken = self._session.send(self.number, view)
             self._driver.sent += taken
             self._driver.touch()
@@ -117,7 +118,7 @@ class SessionStream:
         await trio.lowlevel.checkpoint()
         if len(data) > DATAGRAM_MAX:
             raise DatagramTooLargeError(f"{len(data)} bytes")
-        self._check()
+        self._check_sending()
         if self._finished or not life_s > 0:
             return False
         return self._driver.send_datagram(self, bytes(data), min(life_s, LIFE_MAX_S))
@@ -139,7 +140,7 @@ class SessionStream:
         """
         await trio.lowlevel.checkpoint()
         while self._session.unacknowledged(self.number):
-            self._check()
+            self._check_sending()
             self._driver.draining.add(self)
             await self._changed.wait()
 
@@ -176,6 +177,11 @@ class SessionStream:
         if self._error is not None:
             raise self._error
 
+    def _check_sending(self) -> None:
+        self._check()
+        if self._stopped is not None:
+            raise self._stopped
+
     # What the driver calls
 
     def tell(self) -> None:
@@ -197,6 +203,11 @@ class SessionStream:
     def note_end(self) -> None:
         """Learn that the peer ended its half, and everything before came."""
         self._ended = True
+        self.tell()
+
+    def note_stopped(self, error: StreamResetError) -> None:
+        """Learn that the peer takes nothing more; what it sent is there to be received."""
+        self._stopped = error
         self.tell()
 
     def fail(self, error: StreamResetError | SessionEndedError) -> None:

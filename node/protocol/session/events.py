@@ -55,6 +55,14 @@ class StreamReset:
 
 
 @dataclass(frozen=True, slots=True)
+class SendingStopped:
+    """The peer takes nothing more of a stream; what it sent, and its end, are there to be taken."""
+
+    stream: int
+    code: Status
+
+
+@dataclass(frozen=True, slots=True)
 class DatagramReceived:
     """A whole datagram."""
 
@@ -132,6 +140,6 @@ class SessionClosed:
 
 Event = (
     CallerVerified | StreamOpened | StreamAccepted | Readable | Writable | StreamEnded
-    | StreamReset | DatagramReceived | PathOffered | PathConfirmed | PathSuspected | PathClosed
-    | ContactReceived | TicketsReceived | Rekeyed | Stranded | SessionClosed
+    | StreamReset | SendingStopped | DatagramReceived | PathOffered | PathConfirmed | PathSuspected
+    | PathClosed | ContactReceived | TicketsReceived | Rekeyed | Stranded | SessionClosed
 )  # fmt: skip

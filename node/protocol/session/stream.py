@@ -199,6 +199,11 @@ class ReceiveHalf:
         return self.final is not None and self.consumed == self.final
 
     @property
+    def complete(self) -> bool:
+        """Whether every byte before an authentic FIN came."""
+        return self.next_offset == self.final and not self.reset
+
+    @property
     def finished(self) -> bool:
         """Whether nothing more can come."""
         return self.reset or self.next_offset == self.final
@@ -278,10 +283,13 @@ class ReceiveHalf:
         self.granted = self.consumed + self.window
         return self.granted
 
-    def abandon(self, final: int | None = None) -> None:
-        """Let go of everything; FinalOffsetError if the peer's ``final`` cannot be."""
-        if final is not None and (final < self.highest or self.final not in (None, final)):
+    def check_reset(self, final: int) -> None:
+        """Raise FinalOffsetError if the peer cannot have given its half up at ``final``."""
+        if final < self.highest or self.final not in (None, final):
             raise FinalOffsetError(f"reset at {final}")
+
+    def abandon(self) -> None:
+        """Let go of everything."""
         self.reset = True
         self.consumed = self.next_offset
         self._ready.clear()

@@ -8,6 +8,7 @@ from peerstream.node.protocol.session.errors import StreamNumberError
 from peerstream.node.protocol.session.events import (
     Event,
     Readable,
+    SendingStopped,
     StreamAccepted,
     StreamEnded,
     StreamOpened,
@@ -156,7 +157,7 @@ class Streams:
     def send(self, number: int, data: bytes | memoryview) -> int:
         """Take bytes over by reference; how many were taken."""
         stream = self._table.get(number)
-        if stream is None:
+        if stream is None or stream.send.reset:
             return self._closed(number)
         if stream.send.ended:
             raise LocalProtocolError(f"stream {number} was ended by us")
@@ -252,7 +253,12 @@ class Streams:
         stream = self._table.get(frame.stream) or self._peer_stream(frame.stream)
         if stream is None:
             return
-        stream.receive.abandon(frame.final)
+        stream.receive.check_reset(frame.final)
+        if stream.receive.complete and stream.known:
+            stream.send.abandon()  # whoever sent all of it and its end took nothing of it back
+            self._retire(stream)
+            self._emit(SendingStopped(stream.number, frame.code))
+            return
         self._drop(stream)
         if stream.known:
             self._emit(StreamReset(stream.number, frame.code))

@@ -252,6 +252,27 @@ async def test_a_callee_that_goes_away_ends_the_stream_by_an_error(autojump_cloc
             await stream.receive()
 
 
+async def test_who_answers_and_closes_is_read_to_the_end_however_slowly(autojump_clock):
+    async with network() as world:
+
+        async def answer(stream):
+            await stream.receive()
+            await stream.send(b"answer")
+            await stream.aclose()
+
+        caller, callee = await two_people(world, answer=answer)
+        stream = await caller.client.open_stream(callee.target, "answer", Dialling())
+        await stream.send(b"question")
+        await trio.sleep(15)
+        assert await stream.receive(3) == b"ans"
+        with pytest.raises(StreamResetError) as caught:
+            await stream.send(b"more")
+        assert caught.value.status is Status.CLOSED
+        assert await stream.receive() == b"wer"
+        assert await stream.receive() == b""
+        await stream.aclose()
+
+
 async def test_a_handler_that_fails_resets_its_stream_and_nothing_else(autojump_clock):
     async with network() as world:
 

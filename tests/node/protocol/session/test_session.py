@@ -62,6 +62,40 @@ def test_reset_reaches_the_other_side_and_frees_both():
     assert network.callee.failure is None
 
 
+def test_what_came_before_an_authentic_end_outlives_the_reset_behind_it():
+    """Who answers and is through gives the stream up; the reader may be slower than that."""
+    network = Network()
+    network.first_path()
+    number = network.caller.open_stream("web")
+    network.run(0.05)
+    network.callee.send(number, b"answer")
+    network.callee.send_end(number)
+    network.run(0.1)
+    network.callee.reset(number, Status.CLOSED)
+    network.run(0.1)
+    assert network.log[0][-1] == ev.SendingStopped(number, Status.CLOSED)
+    assert network.caller.send(number, b"more") == 0
+    assert network.caller.receive(number, 3) == b"ans"
+    assert network.caller.receive(number, 100) == b"wer"
+    network.run(0.1)
+    assert network.log[0][-1] == ev.StreamEnded(number)
+    assert len(network.caller._streams) == len(network.callee._streams) == 0
+    assert network.caller.failure is network.callee.failure is None
+
+
+def test_a_reset_behind_bytes_without_an_end_takes_them_along():
+    network = Network()
+    network.first_path()
+    number = network.caller.open_stream("web")
+    network.run(0.05)
+    network.callee.send(number, b"answer")
+    network.run(0.1)
+    network.callee.reset(number, Status.CLOSED)
+    network.run(0.1)
+    assert network.log[0][-1] == ev.StreamReset(number, Status.CLOSED)
+    assert network.caller.receive(number, 100) == b""
+
+
 @pytest.mark.parametrize("end", [0, 1])
 def test_a_reset_in_the_middle_of_sending_leaves_other_streams_alone(end):
     """Either end gives up a stream with bytes to send, while another has its turn first."""

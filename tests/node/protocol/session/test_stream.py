@@ -90,7 +90,7 @@ def test_breaches_have_names():
     with pytest.raises(FinalOffsetError):
         half.insert(50, piece(0, 1), fin=False)
     with pytest.raises(FinalOffsetError):
-        half.abandon(49)
+        half.check_reset(49)
 
 
 def test_credit_comes_after_half_a_window_was_taken():
