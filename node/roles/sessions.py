@@ -292,8 +292,9 @@ class SessionDriver:
             self.on_refused(event.path)
 
     def _closed(self, event: ev.SessionClosed) -> None:
-        for stream in list(self._streams.values()):
-            stream.fail(SessionEndedError(event.code))
+        for number, stream in list(self._streams.items()):
+            whole = self.session.came_whole(number)
+            (stream.note_stopped if whole else stream.fail)(SessionEndedError(event.code))
         self._streams.clear()
         self._flows.clear()
         for circuit in self._circuits.values():

@@ -38,7 +38,8 @@ class SessionStream:
         self._finished = False  # our half
         self._accepted = False
         self._error: StreamError | None = None
-        self._stopped: StreamError | None = None  # the peer takes nothing more of our half
+        # The peer takes nothing more of our half, and its own is here with its end.
+        self._stopped: StreamError | None = None
         self._changed = trio.Event()
         self._datagrams = DatagramQueue(driver.datagrams)
 
@@ -84,7 +85,7 @@ class SessionStream:
                 self._driver.received += len(data)
                 self._driver.touch()
                 return data
-            if self._ended:
+            if self._ended or self._stopped is not None:
                 return b""
             self._check()
             await self._changed.wait()
@@ -127,7 +128,7 @@ class SessionStream:
         """Return the oldest datagram, None at the end of the peer's half; `ports.ByteStream`."""
         await trio.lowlevel.checkpoint()
         while not self._datagrams:
-            if self._ended:
+            if self._ended or self._stopped is not None:
                 return None
             self._check()
             await self._changed.wait()
@@ -205,8 +206,8 @@ class SessionStream:
         self._ended = True
         self.tell()
 
-    def note_stopped(self, error: StreamResetError) -> None:
-        """Learn that the peer takes nothing more; what it sent is there to be received."""
+    def note_stopped(self, error: StreamResetError | SessionEndedError) -> None:
+        """Learn that the peer takes nothing more; all it sent, and its end, can be received."""
         self._stopped = error
         self.tell()
 

@@ -114,6 +114,10 @@ class Session(SessionSurvival):
         """At most ``limit`` bytes in order; gives the peer credit for as many."""
         return b"".join(self._streams.take(stream, limit))
 
+    def came_whole(self, stream: int) -> bool:
+        """Whether every byte of the peer's half and its end came; False once all was taken."""
+        return self._streams.came_whole(stream)
+
     def receive_pieces(self, stream: int, limit: int) -> list[memoryview]:
         """As `receive`, without a copy: for a driver that writes them out with one call."""
         return self._streams.take(stream, limit)

@@ -211,6 +211,11 @@ class Streams:
         self._retire(stream)
         return pieces
 
+    def came_whole(self, number: int) -> bool:
+        """Whether every byte of the peer's half and its end came; False once all was taken."""
+        stream = self._table.get(number)
+        return stream is not None and stream.receive.complete
+
     def _closed(self, number: int) -> int:
         """Streams that were closed take and give nothing; others are a mistake of ours."""
         ours = number % 2 != self._peer_parity

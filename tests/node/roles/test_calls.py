@@ -344,3 +344,27 @@ async def test_a_callee_that_stops_says_so(autojump_clock):
         with trio.fail_after(5), pytest.raises(SessionEndedError) as caught:
             await stream.receive()
         assert caught.value.status is Status.FINISHED
+
+
+async def test_what_came_whole_outlives_the_session(autojump_clock):
+    async with network() as world:
+
+        async def answer(stream):
+            await stream.receive()
+            await stream.send(b"answer")
+            await stream.aclose()
+
+        callee, caller = Person(world, "callee"), Person(world, "caller")
+        await callee.start()
+        await caller.start()
+        async with trio.open_nursery() as serving:
+            await callee.serve(nursery=serving, answer=answer)
+            stream = await caller.client.open_stream(callee.target, "answer", Dialling())
+            await stream.send(b"question")
+            await trio.sleep(1)
+            serving.cancel_scope.cancel()
+        await trio.sleep(5)
+        assert await stream.receive() == b"answer"
+        assert await stream.receive() == b""
+        with pytest.raises(SessionEndedError):
+            await stream.send(b"more")
