@@ -24,11 +24,11 @@ from peerstream.node.protocol.session.frames import (
     Reset,
 )
 from peerstream.node.protocol.session.limits import SessionTerms
+from peerstream.node.protocol.session.numbers import PeerNumbers
 from peerstream.node.protocol.session.outbox import Outbox
 from peerstream.node.protocol.session.stream import FragmentCount, ReceiveHalf, SendHalf
 from peerstream.node.protocol.wire.status import Status
 
-NUMBERS_AHEAD = 1_024  # peer's numbers not seen yet below the highest: cells overtake on paths
 NUMBER_MAX = 0xFFFF_FFFF
 OPENED_PATIENCE = 0.002  # seconds that OPENED waits for the service's first bytes
 
@@ -96,10 +96,7 @@ class Streams:
         self._table: dict[int, Stream] = {}
         self._next = 1 if caller else 2
         self._peer_parity = 0 if caller else 1
-        self._peer_highest = self._peer_parity  # 0 and, for odd numbers, -1 + 2
-        if not caller:
-            self._peer_highest = -1
-        self._gaps: set[int] = set()
+        self._peer_numbers = PeerNumbers(-self._peer_parity)
         self._peer_open = 0
         self._round: deque[Stream] = deque()
         self._fragments = FragmentCount()
@@ -131,7 +128,7 @@ class Streams:
 
     def early(self, service: str, sent: int, received: bytes) -> int:
         """Make stream 1, whose first bytes went with the handshake both ways."""
-        if self._table or self._next > 2 or self._peer_highest > 1:
+        if self._table or self._next > 2 or self._peer_numbers.highest > 1:
             raise LocalProtocolError("the early stream is the first one")
         stream = self._create(1, service) if self._next == 1 else self._peer_stream(1)
         if stream is None:
@@ -219,7 +216,7 @@ class Streams:
     def _closed(self, number: int) -> int:
         """Streams that were closed take and give nothing; others are a mistake of ours."""
         ours = number % 2 != self._peer_parity
-        if number <= 0 or number >= self._next if ours else number > self._peer_highest:
+        if number <= 0 or number >= self._next if ours else number > self._peer_numbers.highest:
             raise LocalProtocolError(f"stream {number} was never opened")
         return 0
 
@@ -341,17 +338,8 @@ class Streams:
         """Return the peer's stream, made if it is new; None if it is closed or refused."""
         if number % 2 != self._peer_parity:
             return self._own_stream(number)
-        highest = self._peer_highest
-        if number == 0 or number > highest + 2 * NUMBERS_AHEAD:
-            raise StreamNumberError(f"stream {number} is absurd")
-        if number <= highest and number not in self._gaps:
+        if not self._peer_numbers.take(number):
             return None
-        self._gaps.discard(number)
-        if number > highest:
-            self._gaps.update(n for n in range(highest + 2, number, 2) if n > 0)
-            self._peer_highest = number
-        if len(self._gaps) > NUMBERS_AHEAD:
-            raise StreamNumberError("too many stream numbers were left out")
         if self._peer_open >= self._limits.streams:
             self._outbox.push(Reset(number, 0, Status.STREAM_LIMIT))
             return None
