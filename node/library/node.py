@@ -87,13 +87,28 @@ class Node:
         once, unless the descriptor has to say something new of them (anonymous, early_data, level).
         Raises IdentityRequiredError, ServiceExistsError, ServiceNameError.
         """
+        service = await self._started_with(name, offer)
+        if service is not None:
+            await service.offer(name, offer)
+
+    async def replace(self, name: str, offer: ServiceOffer) -> None:
+        """Offer a service in place of the one of that name, if there is one; return as `offer`.
+
+        When that cannot be published, or is given up, the old one is offered again. Raises
+        IdentityRequiredError, ServiceNameError.
+        """
+        service = await self._started_with(name, offer)
+        if service is not None:
+            await service.replace(name, offer)
+
+    async def _started_with(self, name: str, offer: ServiceOffer) -> Service | None:
+        """Become reachable with a first service; what is reachable already, None if nothing was."""
         async with self._starting:
-            service = self._service
-            if service is None:
-                settings = ServiceSettings(offers={name: offer})
-                await self._nursery.start(self._run, self._new_service(settings))
-                return
-        await service.offer(name, offer)
+            if self._service is not None:
+                return self._service
+            settings = ServiceSettings(offers={name: offer})
+            await self._nursery.start(self._run, self._new_service(settings))
+            return None
 
     def withdraw(self, name: str) -> None:
         """Take no more streams for a service; those that are open go on.

@@ -158,6 +158,24 @@ class Service:
             self.withdraw(name)
             raise
 
+    async def replace(self, name: str, offer: ServiceOffer) -> None:
+        """Offer a service in place of the one of that name, if there is one; return as `offer`.
+
+        When that cannot be published, or is given up, the old one is offered again.
+        """
+        before = self._table.get(name)
+        if before is None:
+            await self.offer(name, offer)
+            return
+        self._table.replace(name, before, offer)
+        self._table_changed()
+        try:
+            await self._settled.wait()
+        except BaseException:
+            self._table.replace(name, offer, before)
+            self._table_changed()
+            raise
+
     def withdraw(self, name: str) -> None:
         """Take no more streams for a service; those that are open go on."""
         self._table.remove(name)

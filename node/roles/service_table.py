@@ -68,18 +68,33 @@ class ServiceTable:
 
     def add(self, name: str, offer: ServiceOffer) -> None:
         """Offer a service. Raises ServiceExistsError, ServiceNameError."""
+        if name in self._offers:
+            raise ServiceExistsError(name)
+        self._put(name, offer)
+
+    def _put(self, name: str, offer: ServiceOffer) -> None:
         level = self._own_level if offer.level is None else offer.level
         if not 1 <= len(name.encode()) <= SERVICE_SIZE_MAX or level not in (PRIVATE, ANONYMOUS):
             raise ServiceNameError(f"{name!r} of level {level}")
-        if name in self._offers:
-            raise ServiceExistsError(name)
         self._offers[name] = offer
         self.policies[name] = ServicePolicy(offer.anonymous, offer.early_data, level)
+
+    def replace(self, name: str, offer: ServiceOffer, by: ServiceOffer) -> None:
+        """Offer another service in place of one; nothing when that one is not offered now.
+
+        Raises ServiceNameError.
+        """
+        if self._offers.get(name) is offer:
+            self._put(name, by)
 
     def remove(self, name: str) -> None:
         """Offer it no more; nothing when there is none of that name."""
         self._offers.pop(name, None)
         self.policies.pop(name, None)
+
+    def get(self, name: str) -> ServiceOffer | None:
+        """Return what is offered under a name."""
+        return self._offers.get(name)
 
     @property
     def names(self) -> Iterable[str]:

@@ -70,16 +70,13 @@ class Services:
                 raise ServiceConflictError(f"at most {SERVICES_MAX} services")
             exposed = ExposedService(spec, account, self._is_contact, self._log)
             level = self._level if spec.level is None else spec.level
-            await self._offer(spec.name, replace(exposed.offer(), level=level))
-            self._specs[spec.name] = spec
+            await self._node.replace(spec.name, replace(exposed.offer(), level=level))
+            if spec.name in self._node.services:  # it may have been withdrawn since
+                self._specs[spec.name] = spec
             if ping.SERVICE not in self._node.services:  # so that `psp doctor` can dial ourselves
-                await self._offer(ping.SERVICE, ServiceOffer(ping.answer_pings, level=self._level))
-
-    async def _offer(self, name: str, offer: ServiceOffer) -> None:
-        if name in self._node.services:
-            self._node.withdraw(name)
-            self._specs.pop(name, None)
-        await self._node.offer(name, offer)
+                await self._node.offer(
+                    ping.SERVICE, ServiceOffer(ping.answer_pings, level=self._level)
+                )
 
     def withdraw(self, name: str) -> None:
         """Take no more streams for a service. Raises UnknownServiceError."""

@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from peerstream.node.ports import StreamResetError
+from peerstream.node.ports import Peer, StreamResetError
 from peerstream.node.protocol.wire.status import Status
 from peerstream.node.roles.dialler import Dialling
 from peerstream.node.roles.errors import CallDeniedError
@@ -50,6 +50,32 @@ async def test_a_service_comes_beside_another_and_goes(autojump_clock):
             await caller.client.dial(callee.target, "echo", Dialling())
         assert denied.value.status is Status.NO_SERVICE
         await exchange(first, b"open ones go on")
+
+
+async def test_a_service_takes_the_place_of_one_of_its_name(autojump_clock):
+    async with network() as world:
+        caller, callee = await two_people(world, echo=echo)
+        await callee.service.replace("echo", ServiceOffer(greet))
+        stream = await caller.client.open_stream(callee.target, "echo", Dialling())
+        assert await stream.receive() == b"hello"
+        await callee.service.replace("new", ServiceOffer(greet))
+        assert callee.service.offered == ("echo", "new")
+
+
+async def test_the_old_service_stays_where_the_new_one_cannot_be_published(autojump_clock):
+    async with network() as world:
+        _caller, callee = await two_people(world, echo=echo)
+        for relay in world.nodes.values():
+            relay.kill()
+        with trio.move_on_after(60) as scope:
+            await callee.service.replace("echo", ServiceOffer(greet, anonymous=True))
+        assert scope.cancelled_caught
+        found = callee.service._table.find("echo", Peer(None, 2, 6))
+        assert found is Status.AUTH_REQUIRED
+        assert callee.service._table.get("echo").handler is echo
+        with pytest.raises(ServiceNameError):
+            await callee.service.replace("echo", ServiceOffer(greet, level=3))
+        assert callee.service._table.get("echo").handler is echo
 
 
 async def test_a_service_takes_a_stream_once_it_can_serve_it(autojump_clock):

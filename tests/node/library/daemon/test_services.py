@@ -115,7 +115,7 @@ class Unreachable:
     identity = SimpleNamespace(account=Address(b"\1" * 20))
     services = ()
 
-    async def offer(self, *_):
+    async def replace(self, *_):
         await trio.sleep_forever()
 
 
