@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -130,13 +130,17 @@ def callee(network: Network) -> Iterator[Callee]:
 
 @dataclass
 class Caller:
-    """A daemon with a front, and what it connected to."""
+    """A daemon with a front, and what it connected to.
+
+    programs: where programs of datagrams asked it from, and so were answered, as (host, port).
+    """
 
     address: str
     port: int
     pid: int
     state: Path
     record: Path
+    programs: set[tuple[str, int]] = field(default_factory=set)
 
     def reached(self) -> set[str]:
         """Return each event that led out of the daemon, as `watched_psp` writes it."""
