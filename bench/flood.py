@@ -50,6 +50,10 @@ async def _measure(
 
 
 def _rows(calls: IntroductionFigures, garbage: GarbageFigures) -> list[tuple[str, str, str]]:
+    return [*_introduction_rows(calls), *_garbage_rows(garbage)]
+
+
+def _introduction_rows(calls: IntroductionFigures) -> list[tuple[str, str, str]]:
     return [
         (
             "introductions by strangers, in seconds",
@@ -79,6 +83,15 @@ def _rows(calls: IntroductionFigures, garbage: GarbageFigures) -> list[tuple[str
             "flat",
             f"{calls.rss_before:.1f}, {calls.rss_after:.1f}",
         ),
+    ]
+
+
+def _ms(times: list[float]) -> str:
+    return f"{median(times):.0f}, {max(times):.0f} ms of {len(times)}"
+
+
+def _garbage_rows(garbage: GarbageFigures) -> list[tuple[str, str, str]]:
+    return [
         (
             "garbage SETUPs, half-open connections",
             "10 000, 250",
@@ -100,7 +113,12 @@ def _rows(calls: IntroductionFigures, garbage: GarbageFigures) -> list[tuple[str
             f"{median(garbage.flood):.1f} of {len(garbage.flood)}: {garbage.kept:.0%}",
         ),
         (
-            "CPU seconds that the flood cost its sender, on the same two cores",
+            "a newcomer's link and circuit meanwhile, median and slowest",
+            "answered",
+            f"{_ms(garbage.newcomer_ms)}, {garbage.turned_away} in vain",
+        ),
+        (
+            "CPU seconds that the flood cost its senders, on the same two cores",
             "",
             f"{garbage.attacker_s:.1f}",
         ),

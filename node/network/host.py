@@ -46,10 +46,11 @@ from peerstream.node.network.errors import (
     ProtocolRefusedError,
     WrongPeerError,
 )
+from peerstream.node.network.gate import AcceptLimits
 from peerstream.node.network.noise import NOISE_AESGCM, NOISE_CHACHA, NoiseTransport
 from peerstream.node.network.peers import host_key, peer_id_of, relay_id_of, relay_id_of_key
 from peerstream.node.network.shared import MuxerLimits, Shared
-from peerstream.node.network.transport import AcceptLimits, TcpTransport, endpoint
+from peerstream.node.network.transport import TcpTransport, endpoint
 from peerstream.node.network.yamux import Yamux
 
 NEGOTIATE_TIMEOUT_S = 3.0

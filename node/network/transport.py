@@ -1,9 +1,6 @@
 """TCP with limits in front: who may connect how often, and from where we dial (SPEC 9.2)."""
 
-import ipaddress
 import socket
-from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -20,33 +17,16 @@ from peerstream.node.network.errors import (
     ListenError,
     NoUsableAddressError,
 )
-from peerstream.node.protocol.circuit.token_bucket import TokenBucket
+from peerstream.node.network.gate import AcceptLimits, Gate, place
+from peerstream.node.protocol.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 BACKLOG = 1_024
 IP_BIND_ADDRESS_NO_PORT = 24  # Linux; the socket module names it from Python 3.12 on
-PACES_MAX = 4_096  # places remembered before those at rest are forgotten
+ACCEPTS_MAX = 64  # in a row, then others have their turn
 ACCEPT_PAUSE_S = 0.1  # when the process is out of file descriptors
-
-
-@dataclass(frozen=True, slots=True)
-class AcceptLimits:
-    """How many connections are held, in all and from one place (an IPv4 address or an IPv6 /64).
-
-    A connection is pending until Noise and the muxer are agreed; that is where a stranger costs
-    memory without having shown a key, so those are few and short. How often one place connects is
-    limited too: each handshake costs its milliseconds, and three bad SETUPs come after each.
-    """
-
-    connections: int = 2_000  # 46 KB each: 92 MB at worst
-    per_place: int = 128  # clients behind one NAT
-    pending: int = 256
-    pending_per_place: int = 32
-    upgrade_timeout_s: float = 3.0
-    per_place_second: float = 16.0
-    per_place_burst: float = 128.0  # all clients behind one NAT come back at once
 
 
 def endpoint(address: Multiaddr) -> tuple[str, int]:
@@ -65,16 +45,6 @@ def endpoint(address: Multiaddr) -> tuple[str, int]:
         return address.value_for_protocol(names[0]), int(address.value_for_protocol("tcp"))
     except (ProtocolLookupError, ValueError) as error:
         raise NoUsableAddressError("an address without IP or port") from error
-
-
-def place(host: str) -> str:
-    """Return what counts as one stranger: an IPv4 address, or the /64 of one IPv6 customer."""
-    address = ipaddress.ip_address(host.partition("%")[0])
-    if address.version == 4:
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
 
 
 class TcpStream(ReadWriteCloser):  # type: ignore[misc]  # libp2p is untyped here
@@ -124,78 +94,17 @@ class TcpStream(ReadWriteCloser):  # type: ignore[misc]  # libp2p is untyped her
         return sock
 
 
-class Gate:
-    """Counts connections per place and says no in time."""
-
-    def __init__(
-        self, limits: AcceptLimits, now: "Callable[[], float]" = trio.current_time
-    ) -> None:
-        self.limits = limits
-        self._now = now
-        self._open: Counter[str] = Counter()
-        self._pending: Counter[str] = Counter()
-        self._paces: dict[str, TokenBucket] = {}
-
-    @property
-    def open(self) -> int:
-        """Inbound connections that are held now, pending ones included."""
-        return self._open.total()
-
-    @property
-    def pending(self) -> int:
-        """Inbound connections whose handshakes are not finished."""
-        return self._pending.total()
-
-    def admits(self, where: str) -> bool:
-        """Whether one more connection from this place fits; counts the attempt if it does."""
-        limits = self.limits
-        fits = (
-            self._open[where] < limits.per_place
-            and self._pending[where] < limits.pending_per_place
-            and self.pending < limits.pending
-            and self.open < limits.connections
-        )
-        return fits and self._pace(where).take(self._now())
-
-    def _pace(self, where: str) -> TokenBucket:
-        limits, now = self.limits, self._now()
-        if len(self._paces) >= PACES_MAX:
-            full = limits.per_place_burst
-            self._paces = {p: pace for p, pace in self._paces.items() if pace.tokens(now) < full}
-        if where not in self._paces:
-            self._paces[where] = TokenBucket(limits.per_place_second, limits.per_place_burst, now)
-        return self._paces[where]
-
-    def enter(self, where: str) -> None:
-        """Count a connection that was accepted."""
-        self._open[where] += 1
-        self._pending[where] += 1
-
-    def upgraded(self, where: str) -> None:
-        """Note that its handshakes are over, well or badly."""
-        self._decrease(self._pending, where)
-
-    def leave(self, where: str) -> None:
-        """Note that it is closed."""
-        self._decrease(self._open, where)
-
-    @staticmethod
-    def _decrease(counter: Counter[str], where: str) -> None:
-        counter[where] -= 1
-        if not counter[where]:
-            del counter[where]
-
-
 class Listener(IListener):  # type: ignore[misc]  # libp2p is untyped here
     """Accepts, asks the gate, upgrades under a deadline, and holds a slot until the end.
 
     The stock listener gives the connection to the swarm's own handler, which keeps its slot until
-    the swarm stops: after 250 connections in its life such a node is deaf.
+    the swarm stops: after 250 connections in its life such a node is deaf. Sockets are trio's only
+    from the gate on: who is refused costs two system calls and no task.
     """
 
     def __init__(self, transport: "TcpTransport") -> None:
         self._transport = transport
-        self._listeners: list[trio.SocketListener] = []
+        self._sockets: list[socket.socket] = []
         self.background_nursery: trio.Nursery | None = None  # libp2p sets it before listen()
 
     async def listen(self, maddr: Multiaddr) -> None:
@@ -209,17 +118,16 @@ class Listener(IListener):  # type: ignore[misc]  # libp2p is untyped here
             raise ListenError("the host does not run")
         try:
             host, port = endpoint(maddr)
-            sock = await _bound_socket(host, port)
+            sock = _bound_socket(host, port)
         except (NoUsableAddressError, OSError) as error:
             raise OpenConnectionError("the address cannot be listened on") from error
         sock.listen(BACKLOG)
-        listener = trio.SocketListener(sock)
-        self._listeners.append(listener)
-        self.background_nursery.start_soon(self._accept, listener, maddr)
+        self._sockets.append(sock)
+        self.background_nursery.start_soon(self._accept, sock, maddr)
 
     def get_addrs(self) -> tuple[Multiaddr, ...]:
         """Return the addresses as bound, with the port that port 0 became."""
-        names = [listener.socket.getsockname()[:2] for listener in self._listeners]
+        names = [sock.getsockname()[:2] for sock in self._sockets]
         return tuple(
             Multiaddr(f"/{'ip6' if ':' in host else 'ip4'}/{host}/tcp/{port}")
             for host, port in names
@@ -227,36 +135,46 @@ class Listener(IListener):  # type: ignore[misc]  # libp2p is untyped here
 
     async def close(self) -> None:
         """Stop accepting; connections stay."""
-        for listener in self._listeners:
-            await listener.aclose()
-        self._listeners.clear()
+        for sock in self._sockets:
+            trio.lowlevel.notify_closing(sock)
+            sock.close()
+        self._sockets.clear()
+        await trio.lowlevel.checkpoint()
 
-    async def _accept(self, listener: trio.SocketListener, maddr: Multiaddr) -> None:
-        async with trio.open_nursery() as nursery:
-            while True:
-                try:
-                    stream = await listener.accept()
-                except trio.ClosedResourceError:
-                    return  # the nursery waits for the connections
-                except OSError as error:  # EMFILE and its like pass when connections end
-                    self._transport.counters.count_error(error)
-                    await trio.sleep(ACCEPT_PAUSE_S)
-                    continue
-                self._admit(stream, maddr, nursery)
-
-    def _admit(self, stream: trio.SocketStream, maddr: Multiaddr, nursery: trio.Nursery) -> None:
-        transport = self._transport
+    async def _accept(self, sock: socket.socket, maddr: Multiaddr) -> None:
         try:
-            where = place(stream.socket.getpeername()[0])
-        except OSError:  # gone before it was accepted
-            stream.socket.close()
-            return
+            async with trio.open_nursery() as nursery:
+                while True:
+                    try:
+                        await trio.lowlevel.wait_readable(sock)
+                    except trio.ClosedResourceError:
+                        return  # the nursery waits for the connections
+                    try:
+                        self._accept_some(sock, maddr, nursery)
+                    except OSError as error:  # EMFILE and its like pass when connections end
+                        self._transport.counters.count_error(error)
+                        await trio.sleep(ACCEPT_PAUSE_S)
+        finally:
+            sock.close()
+
+    def _accept_some(self, sock: socket.socket, maddr: Multiaddr, nursery: trio.Nursery) -> None:
+        for _ in range(ACCEPTS_MAX):
+            try:
+                connection, remote = sock.accept()
+            except (BlockingIOError, ConnectionAbortedError):  # none there, or it left again
+                return
+            self._admit(connection, place(remote[0]), maddr, nursery)
+
+    def _admit(
+        self, connection: socket.socket, where: str, maddr: Multiaddr, nursery: trio.Nursery
+    ) -> None:
+        transport = self._transport
         if not transport.gate.admits(where):
             transport.counters.count("connection_refused")
-            stream.socket.close()
+            connection.close()
             return
         transport.gate.enter(where)
-        nursery.start_soon(transport.serve, stream, where, maddr)
+        nursery.start_soon(transport.serve, connection, where, maddr)
 
 
 class TcpTransport(ITransport):  # type: ignore[misc]  # libp2p is untyped here
@@ -266,6 +184,7 @@ class TcpTransport(ITransport):  # type: ignore[misc]  # libp2p is untyped here
         self, limits: AcceptLimits, counters: Counters, source_address: str | None = None
     ) -> None:
         self.gate = Gate(limits)
+        self._limits = limits
         self.counters = counters
         self._source_address = source_address
         self.upgrade: Callable[[RawConnection, Multiaddr], Awaitable[Any]] = _not_running
@@ -301,23 +220,36 @@ class TcpTransport(ITransport):  # type: ignore[misc]  # libp2p is untyped here
             sock.close()
             raise
 
-    async def serve(self, stream: trio.SocketStream, where: str, maddr: Multiaddr) -> None:
+    async def serve(self, sock: socket.socket, where: str, maddr: Multiaddr) -> None:
         """One inbound connection from the accept to its end."""
         pending = True
         try:
-            raw = RawConnection(TcpStream(stream), initiator=False)
-            connection = await self.upgrade(raw, maddr)
+            muxer = await self._upgraded(sock, where, maddr)
             self.gate.upgraded(where)
             pending = False
-            await connection.event_closed.wait()
+            if muxer is not None:
+                await muxer.event_closed.wait()
+                if isinstance(getattr(muxer, "lost_by", None), RemoteProtocolError):
+                    self.gate.blame(where)
         except Exception as error:  # noqa: BLE001  # supervisor: a stranger's bytes went through libp2p
+            self.gate.blame(where)
             self.counters.count("upgrade_failed")
             self.counters.count_error(error)
         finally:
             if pending:
                 self.gate.upgraded(where)
             self.gate.leave(where)
-            stream.socket.close()
+            sock.close()
+
+    async def _upgraded(self, sock: socket.socket, where: str, maddr: Multiaddr) -> Any:
+        """Handshake when the stranger has spoken and his turn is come; None when it is not."""
+        with trio.fail_after(self._limits.upgrade_timeout_s):
+            await trio.lowlevel.wait_readable(sock)
+        if not await self.gate.turn(where):
+            self.counters.count("connection_refused")
+            return None
+        stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
+        return await self.upgrade(RawConnection(TcpStream(stream), initiator=False), maddr)
 
     def create_listener(self, handler_function: Any) -> Listener:
         """Make a listener that upgrades by itself, see Listener."""
@@ -345,15 +277,15 @@ async def _not_running(_raw: RawConnection, _maddr: Multiaddr) -> Any:
     raise ListenError("the host does not run")
 
 
-async def _bound_socket(host: str, port: int) -> trio.socket.SocketType:
-    sock = trio.socket.socket(
-        socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM
-    )
+def _bound_socket(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
     try:
+        sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if ":" in host:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        await sock.bind((host, port))
+        sock.bind((host, port))
     except BaseException:
         sock.close()
         raise

@@ -14,8 +14,10 @@ from peerstream.node.lab.processes import LabProcess
 from peerstream.node.lab.steps import Steps, step
 
 STRANGERS: Final = 2  # processes of them
+ATTACKERS: Final = 4  # each at an address of its own
 QUIET_DIALS: Final = 5
 BETWEEN_DIALS_S: Final = 0.5
+BETWEEN_VISITS_S: Final = 1.0
 FILES_IN_PEACE: Final = 3  # a round
 FILE_MB: Final = 20
 ANONYMOUS: Final = 2
@@ -51,7 +53,8 @@ class GarbageFigures:
     """A flood at the guard of a caller. quiet, flood: MB/s of files through it, in turn.
 
     quiet_cpu, flood_cpu: the relay's share of a core; attacker_s: CPU seconds that the flood cost
-    its sender; shut: dials that the relay refused.
+    its senders; shut: dials that the relay refused. newcomer_ms: link and circuit of an honest
+    client at an address of its own meanwhile; turned_away: how often it got none.
     """
 
     sent: int = 0
@@ -63,6 +66,8 @@ class GarbageFigures:
     quiet_cpu: list[float] = field(default_factory=list)
     flood_cpu: list[float] = field(default_factory=list)
     attacker_s: float = 0.0
+    newcomer_ms: list[float] = field(default_factory=list)
+    turned_away: int = 0
 
     @property
     def kept(self) -> float:
@@ -154,8 +159,7 @@ async def flood_relay(
     """Have a client flood the guard of another one, whose files go through it in turn."""
     found = GarbageFigures(half_open=half_open)
     async with open_parties(network, ANONYMOUS, steps) as parties:
-        attacker = await _fork(network, "attacker", "run_caller", 9, "127.209.0.1")
-        await attacker.event("ready")
+        crowd = await _Crowd.of(network)
         victim = await _Victim.of(network, parties)
         await victim.send(found.quiet, found.quiet_cpu)  # a first one, over links that are new
         found.quiet.clear()
@@ -164,7 +168,7 @@ async def flood_relay(
             with step(steps, f"files in peace and under flood, {number + 1} of {rounds}"):
                 for _ in range(FILES_IN_PEACE):
                     await victim.send(found.quiet, found.quiet_cpu)
-                await _flood(attacker, victim, garbage // rounds, found)
+                await crowd.flood(victim, garbage // rounds, found)
     return found
 
 
@@ -175,6 +179,11 @@ class _Victim:
     relay: LabRelay
     parties: tuple[Party, Party]
     file: Path
+
+    @property
+    def relay_id(self) -> str:
+        """In hexadecimal digits."""
+        return self.relay.proven.relay_id.hex()
 
     @classmethod
     async def of(cls, network: PrivateNetwork, parties: tuple[Party, Party]) -> Self:
@@ -202,20 +211,61 @@ class _Victim:
         cpu.append(meter.cpu["relay"] / meter.wall)
 
 
-async def _flood(
-    attacker: LabProcess, victim: _Victim, garbage: int, found: GarbageFigures
+@dataclass(frozen=True, slots=True)
+class _Crowd:
+    """Those who flood a relay, and an honest client that comes to it meanwhile."""
+
+    attackers: list[LabProcess]
+    newcomer: LabProcess
+
+    @classmethod
+    async def of(cls, network: PrivateNetwork) -> Self:
+        """Start them."""
+        attackers = [
+            await _fork(network, f"attacker-{n}", "run_caller", 9 + n, f"127.{220 + n}.0.1")
+            for n in range(ATTACKERS)
+        ]
+        newcomer = await _fork(network, "newcomer", "run_caller", 9 + ATTACKERS, "127.230.0.1")
+        for process in (*attackers, newcomer):
+            await process.event("ready")
+        return cls(attackers, newcomer)
+
+    async def flood(self, victim: _Victim, garbage: int, found: GarbageFigures) -> None:
+        """Flood it while files go through it."""
+        endpoint = victim.relay.proven.endpoint
+        place = {"host": str(endpoint.address), "port": endpoint.port}
+        holder = self.attackers[0]
+        await holder.ask({"do": "hold", **place, "count": found.half_open}, "held")
+        before = self._cpu_seconds()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_keep_sending, victim, found)
+            nursery.start_soon(self._keep_coming, victim.relay_id, found)
+            async with trio.open_nursery() as flood:
+                for attacker in self.attackers:
+                    share = garbage // len(self.attackers)
+                    flood.start_soon(_send_garbage, attacker, victim.relay_id, share, found)
+            nursery.cancel_scope.cancel()
+        await holder.ask({"do": "let go"}, "let go")
+        found.attacker_s += self._cpu_seconds() - before
+
+    def _cpu_seconds(self) -> float:
+        return sum(cpu_seconds(attacker.pid) for attacker in self.attackers)
+
+    async def _keep_coming(self, relay_id: str, found: GarbageFigures) -> None:
+        while True:
+            with trio.CancelScope(shield=True):  # a visit that is begun is counted
+                came = await self.newcomer.ask({"do": "reach", "relay_id": relay_id}, "reached")
+            if came["ms"] is None:
+                found.turned_away += 1
+            else:
+                found.newcomer_ms.append(came["ms"])
+            await trio.sleep(BETWEEN_VISITS_S)
+
+
+async def _send_garbage(
+    attacker: LabProcess, relay_id: str, count: int, found: GarbageFigures
 ) -> None:
-    endpoint = victim.relay.proven.endpoint
-    place = {"host": str(endpoint.address), "port": endpoint.port}
-    await attacker.ask({"do": "hold", **place, "count": found.half_open}, "held")
-    before = cpu_seconds(attacker.pid)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(_keep_sending, victim, found)
-        request = {"do": "garbage", "relay_id": victim.relay.proven.relay_id.hex()}
-        done = await attacker.ask({**request, "count": garbage}, "sent")
-        nursery.cancel_scope.cancel()
-    await attacker.ask({"do": "let go"}, "let go")
-    found.attacker_s += cpu_seconds(attacker.pid) - before
+    done = await attacker.ask({"do": "garbage", "relay_id": relay_id, "count": count}, "sent")
     found.sent += done["sent"]
     found.links += done["links"]
     found.shut += done["shut"]

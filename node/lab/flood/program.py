@@ -12,6 +12,7 @@ from peerstream.identity.address import Address
 from peerstream.node.lab.bench.parties import identity_of, settings_of
 from peerstream.node.lab.channel import Channel, Message
 from peerstream.node.lab.flood.garbage import Garbage, HalfOpen
+from peerstream.node.lab.flood.newcomer import reach
 from peerstream.node.lab.flood.strangers import Strangers
 from peerstream.node.lab.program import Options, run_program
 from peerstream.node.library.assembly import NodeSettings, assemble
@@ -88,6 +89,9 @@ class _Caller:
         if message["do"] == "let go":
             self._held.cancel()
             return {"event": "let go"}
+        if message["do"] == "reach":
+            seconds = await reach(self._parts, bytes.fromhex(message["relay_id"]))
+            return {"event": "reached", "ms": None if seconds is None else seconds * 1e3}
         return await self._send_garbage(message)
 
     async def _dial(self, message: Message) -> dict[str, Any]:

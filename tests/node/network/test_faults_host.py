@@ -20,8 +20,8 @@ from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 from libp2p.stream_muxer.yamux.yamux import Yamux as StockYamux
 from multiaddr import Multiaddr
 
+from peerstream.node.network.gate import AcceptLimits
 from peerstream.node.network.host import Host
-from peerstream.node.network.transport import AcceptLimits
 from tests.node.network.attack import (
     BUG,
     GREETING,

@@ -9,8 +9,8 @@ from libp2p.io.exceptions import ConnectionClosedError
 
 from peerstream.node.network.counters import Counters
 from peerstream.node.network.errors import HandshakeFailedError
+from peerstream.node.network.gate import AcceptLimits
 from peerstream.node.network.shared import MuxerLimits
-from peerstream.node.network.transport import AcceptLimits
 from peerstream.node.network.yamux_frames import DATA, GO_AWAY, HEADER, PING, SYN, WINDOW_UPDATE
 from tests.node.network.attack import ECHO, GREETING, our_host, ours_and_stock, ours_lives
 from tests.node.network.support import (
@@ -162,6 +162,29 @@ async def test_connections_from_one_place_are_limited() -> None:
                 await clients[2].dial(host.relay_id, host.addresses)
             assert host.counters["connection_refused"] == 1
             await ours_lives(host)
+
+
+async def test_a_newcomer_gets_in_while_other_places_flood(mock_clock) -> None:
+    mock_clock.rate = 1
+    host = our_host(accept=AcceptLimits(upgrade_timeout_s=5))
+    begun = GREETING + AESGCM + b"\0\x20" + bytes(16)  # and never the rest of it
+    async with host.run([LOOPBACK]), trio.open_nursery() as nursery:
+        port = int(host.addresses[0].value_for_protocol("tcp"))
+
+        async def flood(source: str, junk: bytes) -> None:
+            while True:
+                await say(port, junk, source)
+                await trio.sleep(0.05)
+
+        for number in range(128):
+            junk = (b"", begun, b"junk" * 100)[number % 3]
+            nursery.start_soon(flood, f"127.0.4.{number % 4 + 1}", junk)
+        await eventually(lambda: host.counters["connection_refused"] > 200)
+        newcomer = our_host(source_address="127.0.5.1")
+        async with newcomer.run():
+            await newcomer.dial(host.relay_id, host.addresses)
+        assert host.counters["bug"] == 0
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_cause_is_logged_once_and_names_nobody(capsys, caplog) -> None:

@@ -10,8 +10,9 @@ from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
 from peerstream.node.network.errors import NegotiationError, NoUsableAddressError
+from peerstream.node.network.gate import PACES_MAX, AcceptLimits, Gate, place
 from peerstream.node.network.peers import host_key, peer_id_of, relay_id_of
-from peerstream.node.network.transport import PACES_MAX, AcceptLimits, Gate, endpoint, place
+from peerstream.node.network.transport import endpoint
 
 
 def test_addresses_with_and_without_a_peer() -> None:
