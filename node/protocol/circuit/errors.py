@@ -80,6 +80,12 @@ class MemoryNeededError(CircuitBreachError):
     status = Status.LIMIT
 
 
+class CircuitIdleError(CircuitBreachError):
+    """The relay has all the circuits that it may have; this one was idle longest and makes room."""
+
+    status = Status.LIMIT
+
+
 class CommandError(CircuitBreachError):
     """A command that this hop does not know, or whose body has another shape."""
 

@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from heapq import nsmallest
 from typing import Final, NamedTuple
 
 from peerstream.node.protocol.circuit.bodies import decode_payload
 from peerstream.node.protocol.circuit.commands import CommandHandler, Commands
-from peerstream.node.protocol.circuit.errors import MemoryNeededError
+from peerstream.node.protocol.circuit.errors import CircuitIdleError, MemoryNeededError
 from peerstream.node.protocol.circuit.link import Link
 from peerstream.node.protocol.circuit.pool import BufferPool
 from peerstream.node.protocol.circuit.relay_circuit import Input, RelayCircuit, State
@@ -23,6 +24,8 @@ DIAL_SECONDS: Final = 5.0
 SILENT_SECONDS: Final = 60.0  # a hop after us never answered: drop the state, tell nobody
 IDLE_SECONDS: Final = 600.0
 AGE_SECONDS_MAX: Final = 86_400.0
+CROWDED_IDLE_SECONDS: Final = 30.0  # at least so long idle is who makes room for a newcomer
+CROWDED_SHARE: Final = 64  # of all circuits this part goes at once: looking at all costs 10 ms
 CONTEXT_SECONDS: Final = 30.0  # idle so long, a circuit gives its 14 KB of contexts back
 SWEEP_SECONDS: Final = 2.0  # looking at 10 000 circuits takes about 5 ms
 CIRCUITS_MAX: Final = 50_000  # 4 KB each when idle
@@ -78,6 +81,7 @@ class RelayCore:
         self._now = now
         self._wall = wall
         self._swept_at = now
+        self._crowded_until = now
 
     def __repr__(self) -> str:
         return f"<RelayCore with {len(self._circuits)} circuits>"
@@ -110,6 +114,10 @@ class RelayCore:
     @property
     def _is_full(self) -> bool:
         return self.held_bytes > self._parts.held_bytes_max
+
+    @property
+    def _is_crowded(self) -> bool:
+        return len(self._circuits) >= self._parts.circuits_max
 
     def events(self) -> list[ConnectNeeded]:
         """Take what happened since the last call."""
@@ -145,7 +153,7 @@ class RelayCore:
     def setup_received(self, link: Link, circuit_id: int, frame: bytes) -> None:
         """Open one circuit, or refuse it in silence."""
         self._now = max(self._now, link.now)
-        if len(self._circuits) >= self._parts.circuits_max or self._is_full:
+        if self._is_full or (self._is_crowded and self._now < self._crowded_until):
             link.send_destroy(circuit_id, Status.BUSY)
             return
         try:
@@ -157,12 +165,20 @@ class RelayCore:
             self.count(error)
             link.reject_setup(circuit_id)
         else:
-            circuit = RelayCircuit(self, link, circuit_id, setup)
-            self._circuits.add(circuit)
-            if setup.payload is None:
-                self._extend(circuit, setup.next_relay_id)
+            if self._is_crowded:
+                self._make_room()
+            if self._is_crowded:
+                link.send_destroy(circuit_id, Status.BUSY)
             else:
-                self._run_payload(circuit, setup.payload)
+                self._begin(link, circuit_id, setup)
+
+    def _begin(self, link: Link, circuit_id: int, setup: ProcessedSetup) -> None:
+        circuit = RelayCircuit(self, link, circuit_id, setup)
+        self._circuits.add(circuit)
+        if setup.payload is None:
+            self._extend(circuit, setup.next_relay_id)
+        else:
+            self._run_payload(circuit, setup.payload)
 
     def _open_setup(self, frame: bytes) -> ProcessedSetup:
         parts = self._parts
@@ -272,15 +288,28 @@ class RelayCore:
         self._commands.introductions.sweep(now)
         self._commands.rendezvous.sweep(now)
         for circuit in list(self._circuits):
-            cells = circuit.cells_received
-            if cells != circuit.seen_cells:
-                circuit.seen_cells = cells
-                circuit.active_at = now
-            idle = now - circuit.active_at
+            idle = self._idle(circuit)
             if idle >= self._patience(circuit) or now - circuit.opened_at >= AGE_SECONDS_MAX:
                 circuit.close()
             elif idle >= CONTEXT_SECONDS:
                 circuit.drop_contexts()
+
+    def _make_room(self) -> None:
+        """Close the circuits that are idle longest, so that a newcomer finds a place."""
+        most = max(1, self._parts.circuits_max // CROWDED_SHARE)
+        idle = [c for c in self._circuits if self._idle(c) >= CROWDED_IDLE_SECONDS]
+        for circuit in nsmallest(most, idle, key=lambda c: c.active_at):
+            circuit.breach(CircuitIdleError(f"idle for {self._now - circuit.active_at:.0f} s"))
+        if not idle:
+            self._crowded_until = self._now + SWEEP_SECONDS
+
+    def _idle(self, circuit: RelayCircuit) -> float:
+        """For how many seconds no cell came."""
+        cells = circuit.cells_received
+        if cells != circuit.seen_cells:
+            circuit.seen_cells = cells
+            circuit.active_at = self._now
+        return self._now - circuit.active_at
 
     @staticmethod
     def _patience(circuit: RelayCircuit) -> float:

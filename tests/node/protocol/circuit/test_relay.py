@@ -9,7 +9,8 @@ from peerstream.node.protocol.circuit.errors import (
     CircuitDestroyedError,
 )
 from peerstream.node.protocol.wire.command import Command
-from peerstream.node.protocol.wire.sizes import CELL_SIZES
+from peerstream.node.protocol.wire.frames import FrameType
+from peerstream.node.protocol.wire.sizes import CELL_SIZES, SETUP_SIZE
 from peerstream.node.protocol.wire.status import Status
 from tests.node.protocol.circuit.meeting import (
     Meeting,
@@ -154,6 +155,53 @@ def test_a_relay_with_all_its_circuits_is_busy():
     owners = [circuit(network, [relay]) for _ in range(3)]
     assert [owner.message for owner in owners] == [b"", b"", None]
     assert owners[2].error.status is Status.BUSY
+
+
+def test_the_circuit_that_is_idle_longest_makes_room_for_a_newcomer():
+    network = MemoryNetwork(62)
+    (relay,) = relays(network, 1)
+    object.__setattr__(relay.core._parts, "circuits_max", 3)
+    oldest, busy = (circuit(network, [relay]) for _ in range(2))
+    network.advance(10.0)
+    younger = circuit(network, [relay])
+    network.advance(40.0)
+    busy.circuit.send_control(Command.ECHO, b"in use")  # since the last sweep
+    network.run()
+    newcomer = circuit(network, [relay])
+    assert newcomer.message == b""
+    assert oldest.reason is Status.LIMIT
+    assert (busy.reason, younger.reason) == (None, None)
+    assert relay.core.breaches["CircuitIdleError"] == 1
+    assert relay.core.circuits == 3
+
+
+def test_nobody_makes_room_for_a_setup_that_does_not_open():
+    network = MemoryNetwork(63)
+    (relay,) = relays(network, 1)
+    object.__setattr__(relay.core._parts, "circuits_max", 2)
+    owners = [circuit(network, [relay]) for _ in range(2)]
+    network.advance(60.0)
+    link = network.connect_client(network.client(), relay)
+    header = relay.hop(network).header()
+    for _ in range(2):
+        frame = header + network.entropy(SETUP_SIZE - len(header))
+        link.send(link.open_circuit_id(), FrameType.SETUP, frame)
+    network.run()
+    assert relay.core.breaches["SetupForgedError"] == 2
+    assert [owner.reason for owner in owners] == [None, None]
+
+
+def test_where_nobody_is_idle_all_circuits_are_looked_at_once_and_not_for_each_newcomer():
+    network = MemoryNetwork(64)
+    (relay,) = relays(network, 1)
+    object.__setattr__(relay.core._parts, "circuits_max", 2)
+    owners = [circuit(network, [relay]) for _ in range(2)]
+    late = [circuit(network, [relay]) for _ in range(3)]
+    assert [owner.error.status for owner in late] == [Status.BUSY] * 3
+    assert len(relay.records) == 3  # of the two, and of the first newcomer: the rest was not opened
+    network.advance(60.0)
+    assert circuit(network, [relay]).message == b""
+    assert [owner.reason for owner in owners].count(Status.LIMIT) == 1
 
 
 def test_a_hostile_neighbour_takes_only_its_own_circuits_along():
