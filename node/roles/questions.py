@@ -13,6 +13,8 @@ from peerstream.node.protocol.directory.bundle import (
     FetchView,
     Listing,
     Publish,
+    Recall,
+    Recalled,
     Replicate,
     Request,
     decode_request,
@@ -32,10 +34,11 @@ from peerstream.node.roles.stores import Stores
 PAGE_LIFE_S: Final = 0.5
 PUBLISH_RATE, PUBLISH_BURST = 0.2, 8.0  # of one relay: it has two documents an epoch to tell
 REPLICATE_RATE, REPLICATE_BURST = 20.0, 400.0  # of one relay
+RECALL_RATE, RECALL_BURST = 0.2, 136.0  # of one relay: a full store, 64 MiB, at once
 
 
 class Questions:
-    """Answers Fetch and FetchView to anybody, Publish and Replicate to relays of the set."""
+    """Answers Fetch and FetchView to anybody, the rest to relays of the set."""
 
     def __init__(self, environment: Environment, keeper: DirectoryKeeper, stores: Stores) -> None:
         self.answered: Counter[str] = Counter()  # by the kind of question
@@ -45,12 +48,14 @@ class Questions:
         self._listings: Remembered[Listing] = Remembered(environment.clock.now, PAGE_LIFE_S)
         self._publishing: dict[bytes, TokenBucket] = {}
         self._replicating: dict[bytes, TokenBucket] = {}
+        self._recalling: dict[bytes, TokenBucket] = {}
         keeper.changed.append(self._forget)
 
     def _forget(self) -> None:
         """Begin afresh with each epoch, so that no relay that left is remembered."""
         self._publishing.clear()
         self._replicating.clear()
+        self._recalling.clear()
 
     async def answer(self, asker: bytes, question: bytes) -> bytes:
         """Return the framed answer. Raises MalformedDocumentError: the asker gets none."""
@@ -70,6 +75,8 @@ class Questions:
                 return _done(self._published(asker, request))
             case Replicate():
                 return _done(self._replicated(asker, request))
+            case Recall():
+                return self._recalled(asker, request)
 
     def _page(self, fetch: Fetch) -> bytes:
         directory, epoch, after = self._keeper.directory, fetch.epoch, fetch.after
@@ -101,6 +108,13 @@ class Questions:
         if not self._may(self._replicating, asker, REPLICATE_RATE, REPLICATE_BURST):
             return Status.LIMIT
         return self._stores.keep(Put(replicate.kind, replicate.document), replicate=False)
+
+    def _recalled(self, asker: bytes, recall: Recall) -> bytes:
+        if not self._keeper.knows(asker):
+            return frame(Recalled((), b"").encode())
+        if not self._may(self._recalling, asker, RECALL_RATE, RECALL_BURST):
+            return _done(Status.LIMIT)
+        return frame(Recalled(*self._stores.shared_with(asker, recall.after)).encode())
 
     def _may(
         self, buckets: dict[bytes, TokenBucket], asker: bytes, rate: float, burst: float

@@ -27,6 +27,7 @@ from peerstream.node.roles.errors import RoleError
 from peerstream.node.roles.keeper import DirectoryKeeper
 from peerstream.node.roles.neighbours import TICK_S, Neighbours
 from peerstream.node.roles.questions import Questions
+from peerstream.node.roles.refilling import Refilling
 from peerstream.node.roles.replication import Replication
 from peerstream.node.roles.stores import Stores
 
@@ -70,6 +71,7 @@ class Relay:
         self._announcer = Announcer(environment, network, neighbours, keeper, card)
         self._replication = Replication(environment, neighbours, keeper.fetcher, keeper.count)
         self.stores = Stores(environment, network, keeper, self._replication)
+        self.refilling = Refilling(environment, neighbours, keeper, self.stores)
         self.questions = Questions(environment, keeper, self.stores)
         self._nursery: trio.Nursery | None = None
         self._keys = OnionKeyRing(network.epoch_s)
@@ -158,6 +160,7 @@ class Relay:
                 self._tick,
                 self._expire,
                 self.stores.run,
+                self.refilling.run,
                 self._publish,
                 self._renew_addresses,
             ]

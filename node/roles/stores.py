@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
@@ -82,6 +83,23 @@ class Stores:
             except RingUnknownError as error:
                 if number == period:  # of its neighbours one is not known for much of the time
                     self._keeper.count(error)
+
+    def companions(self) -> list[bytes]:
+        """Return the relays that keep what we keep, in the periods around now."""
+        found: dict[bytes, None] = {}
+        period = self._network.period(self._environment.clock.wall())
+        for number in (period, period + 1, period - 1):
+            with suppress(RingUnknownError):  # counted where rings are set
+                found |= dict.fromkeys(
+                    self._keeper.ring(number).companions(self._replication.relay_id)
+                )
+        return list(found)
+
+    def shared_with(
+        self, relay_id: bytes, after: bytes
+    ) -> tuple[tuple[tuple[Kind, bytes], ...], bytes]:
+        """Return a page of what that relay keeps too, see `DescriptorStore.shared_with`."""
+        return self._store.shared_with(relay_id, after, self._environment.clock.wall())
 
     # Over circuits
 

@@ -18,6 +18,7 @@ from peerstream.node.protocol.directory.merkle import CAPACITY
 from peerstream.node.protocol.directory.relay_descriptor import DESCRIPTOR_MAX
 from peerstream.node.protocol.directory.relay_set import RelayEntry
 from peerstream.node.protocol.directory.static import STATIC_FILE_MAX
+from peerstream.node.protocol.directory.store import RECALLED_BYTES, RECALLED_MAX
 from peerstream.node.protocol.errors import LocalProtocolError
 from peerstream.node.protocol.wire.status import Status
 
@@ -26,6 +27,7 @@ REQUEST_MAX: Final = 20_480  # a record of 16 KiB to replicate
 PAGE_RELAYS: Final = 256  # with 2 KiB and 512 bytes each, 640 KiB
 ANSWER_MAX: Final = STATIC_FILE_MAX + 1_024
 FINGERPRINT: Final = 8  # of a document; a second one with the same costs 2^64 hashes
+RECALLED_SIZE: Final = RECALLED_BYTES + RECALLED_MAX * 8 + 64
 KNOWN_MAX: Final = 2 * PAGE_RELAYS * FINGERPRINT
 _STORED: Final = (Kind.RECORD, Kind.GRANT)
 
@@ -35,6 +37,7 @@ class _Operation(IntEnum):
     PUBLISH = 2
     VIEW = 3
     REPLICATE = 4
+    RECALL = 5
 
 
 def frame(body: bytes, limit: int = ANSWER_MAX) -> bytes:
@@ -107,7 +110,18 @@ class Replicate:
         )
 
 
-Request = Fetch | Publish | FetchView | Replicate
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Ask another store for what the asker keeps too, of keys behind `after` (b"" first)."""
+
+    after: bytes = b""
+
+    def encode(self) -> bytes:
+        """Wire form without the length."""
+        return document.encode({1: _Operation.RECALL.value, 2: self.after})
+
+
+Request = Fetch | Publish | FetchView | Replicate | Recall
 
 
 def decode_request(data: bytes) -> Request:
@@ -129,12 +143,14 @@ def decode_request(data: bytes) -> Request:
             read = document.Fields(value, required=3)
             kind = Kind(read.number(2, max(_STORED), minimum=min(_STORED)))
             return Replicate(kind, read.blob(3, DOCUMENT_MAX[kind]))
+        case _Operation.RECALL.value:
+            return Recall(_cursor(document.Fields(value, required=2).blob(2, 32)))
     raise MalformedDocumentError("no request that we know")
 
 
 def _cursor(after: bytes) -> bytes:
     if len(after) not in {0, 32}:
-        raise MalformedDocumentError("a cursor is empty or a relay_id")
+        raise MalformedDocumentError("a cursor is empty or 32 bytes")
     return after
 
 
@@ -279,6 +295,36 @@ class Done:
             return cls(Status(number))
         except ValueError as error:
             raise MalformedDocumentError(f"status {number}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """The answer to Recall: documents, unchecked, and the cursor of the next page; b"" ends."""
+
+    documents: tuple[tuple[Kind, bytes], ...]
+    after: bytes
+
+    def encode(self) -> bytes:
+        """Wire form without the length."""
+        return document.encode(
+            {1: [[kind.value, stored] for kind, stored in self.documents], 2: self.after}
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Recalled":
+        """Read the wire form. Raises MalformedDocumentError."""
+        read = document.Fields(document.decode(data, limit=RECALLED_SIZE), required=2)
+        items = read.items(1, RECALLED_MAX)
+        return cls(tuple(_stored(item) for item in items), _cursor(read.blob(2, 32)))
+
+
+def _stored(item: Any) -> tuple[Kind, bytes]:
+    if not isinstance(item, list) or len(item) != 2 or item[0] not in _STORED:
+        raise MalformedDocumentError("neither a record nor a grant")
+    kind, stored = Kind(item[0]), item[1]
+    if not isinstance(stored, bytes) or len(stored) > DOCUMENT_MAX[kind]:
+        raise MalformedDocumentError(f"a {kind.name} of another size")
+    return kind, stored
 
 
 def encode_entries(entries: tuple[RelayEntry, ...]) -> bytes:

@@ -80,6 +80,19 @@ class Ring:
         replicas = (self.stores(key, replica) for replica in range(self.rules.replicas))
         return tuple(dict.fromkeys(chain.from_iterable(replicas)))
 
+    def companions(self, relay_id: bytes) -> tuple[bytes, ...]:
+        """Relays that between them keep all that this one keeps; none when it is no member.
+
+        For each place of a key the stores are neighbours on the ring, so those before and after it.
+        """
+        around = [key for _, key in self._places]
+        if relay_id not in around:
+            return ()
+        here, reach = around.index(relay_id), self.rules.stores - 1
+        steps = chain.from_iterable((step, -step) for step in range(1, reach + 1))
+        near = (around[(here + step) % len(around)] for step in steps)
+        return tuple(key for key in dict.fromkeys(near) if key != relay_id)
+
     def is_responsible(self, relay_id: bytes, key: bytes) -> bool:
         """Whether that relay keeps `key` in this period."""
         return relay_id in self.responsible(key)

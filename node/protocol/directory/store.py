@@ -28,6 +28,8 @@ from peerstream.node.protocol.directory.ring import Ring, grant_index
 from peerstream.node.protocol.wire.status import Status
 
 HOUR_S: Final = 3_600
+RECALLED_MAX: Final = 2_048  # documents of an answer to another store ...
+RECALLED_BYTES: Final = 524_288  # ... and bytes of them: a full store is 130 answers
 GRANT_LIFE_S: Final = 86_400  # put again each day, as long as its owner wants to be listed
 _GRANT_FIELDS: Final = range(1, 4)
 
@@ -53,6 +55,7 @@ class _Held:
     document: bytes
     order: int  # revision of a record, `issued` of a grant: the higher one wins
     expiry: int
+    others: tuple[bytes, ...]  # relay_ids of its other stores
 
 
 class DescriptorStore:
@@ -116,6 +119,29 @@ class DescriptorStore:
         except RecordNotFoundError:
             return Answer(get.kind, Status.NOT_FOUND)
 
+    def shared_with(
+        self, relay_id: bytes, after: bytes, wall: int
+    ) -> tuple[tuple[tuple[Kind, bytes], ...], bytes]:
+        """Documents whose store that relay is too, with keys behind `after`, in order of keys.
+
+        As many as an answer holds, and the last one's key when there are more, else b"".
+        """
+        found = sorted(
+            (key, kind)
+            for (kind, key), held in self._held.items()
+            if key > after and held.expiry > wall and relay_id in held.others
+        )
+        documents: list[tuple[Kind, bytes]] = []
+        size = 0
+        for key, kind in found[:RECALLED_MAX]:
+            document = self._held[kind, key].document
+            size += len(document)
+            if size > RECALLED_BYTES:
+                break
+            documents.append((kind, document))
+        end = found[len(documents) - 1][0] if len(documents) < len(found) else b""
+        return tuple(documents), end
+
     def expire(self, wall: int) -> None:
         """Forget what is over. Call it every minute or so."""
         while self._by_expiry and self._by_expiry[0][0] <= wall:
@@ -138,7 +164,7 @@ class DescriptorStore:
             record.verify(now=wall, rules=self._rules.records)
         except IdentityError as error:
             raise InvalidRecordError(str(error)) from error
-        self._keep(place, _Held(document, header.revision, header.expiry), wall)
+        self._keep(place, _Held(document, header.revision, header.expiry, others), wall)
         return Stored(header.blinded, others)
 
     def _put_grant(self, document: bytes, wall: int) -> Stored:
@@ -169,8 +195,8 @@ class DescriptorStore:
         except IdentityError as error:
             raise InvalidRecordError(str(error)) from error
         expiry = min(signed.delegation.not_after, wall + GRANT_LIFE_S)
-        for key in new:
-            self._keep((Kind.GRANT, key), _Held(document, issued, expiry), wall)
+        for key, others in new.items():
+            self._keep((Kind.GRANT, key), _Held(document, issued, expiry, others), wall)
         return Stored(first, tuple(dict.fromkeys(chain.from_iterable(new.values()))))
 
     def _grant_places(self, signed: SignedDelegation, wall: int) -> dict[bytes, tuple[bytes, ...]]:

@@ -1,6 +1,7 @@
 """Stores and questions of a running network: what is kept, handed on, limited and refused."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import trio
@@ -13,7 +14,10 @@ from peerstream.node.protocol.directory.bundle import (
     FetchView,
     Page,
     Publish,
+    Recall,
+    Recalled,
     Replicate,
+    decode_request,
     frame,
 )
 from peerstream.node.protocol.directory.commands import Answer, Get, Kind, Put, epoch_key
@@ -98,6 +102,99 @@ async def test_a_store_that_was_away_gets_the_record_when_it_is_back(nursery, au
     assert len(ours[1].relay.stores) == 0
     world.internet.refusing.clear()
     await until(lambda: len(ours[1].relay.stores), 90)
+
+
+async def restart(world, node):
+    """Kill a relay and start it anew, with an empty store."""
+    number = next(n for n, other in world.nodes.items() if other is node)
+    node.kill()
+    await trio.sleep(1)
+    return await world.start_relay(number)
+
+
+async def test_a_store_that_starts_empty_asks_the_others_for_what_it_kept(nursery, autojump_clock):
+    world, nodes, client = await network_with_a_client(nursery)
+    document, blinded = record_in(world), key_in(world).blinded
+    ours, others = places(nodes, blinded)
+    await open_circuit(client, route(nodes, ours[0]), Command.DIR_PUT, put_of(document))
+    await until(lambda: all(len(node.relay.stores) for node in ours), 10)
+    again = await restart(world, ours[1])
+    assert len(again.relay.stores) == 0
+    await until(lambda: len(again.relay.stores), 30)
+    assert again.relay.refilling.answers["OK"] >= 1
+    answer = await look_up(client, [others[0].relay_id, again.relay_id], Get(Kind.RECORD, blinded))
+    assert (answer.status, answer.document) == (Status.OK, document)
+    stranger = await restart(world, others[0])
+    await trio.sleep(60)
+    assert len(stranger.relay.stores) == 0
+
+
+async def test_a_store_that_starts_while_the_others_are_away_asks_again(nursery, autojump_clock):
+    world, nodes, client = await network_with_a_client(nursery)
+    ours, _ = places(nodes, key_in(world).blinded)
+    await open_circuit(client, route(nodes, ours[0]), Command.DIR_PUT, put_of(record_in(world)))
+    await until(lambda: all(len(node.relay.stores) for node in ours), 10)
+    world.internet.refusing |= {node.relay_id for node in nodes if node is not ours[1]}
+    again = await restart(world, ours[1])
+    await trio.sleep(5)
+    assert len(again.relay.stores) == 0
+    world.internet.refusing.clear()
+    await until(lambda: len(again.relay.stores), 120)
+
+
+@pytest.mark.parametrize("lie", ["noise", "no end", "forged", "another's", "refused"])
+async def test_what_a_store_is_told_after_its_start_is_checked(nursery, autojump_clock, lie):
+    world, nodes, client = await network_with_a_client(nursery)
+    document, blinded = record_in(world), key_in(world).blinded
+    ours, _ = places(nodes, blinded)
+    await open_circuit(client, route(nodes, ours[0]), Command.DIR_PUT, put_of(document))
+    await until(lambda: all(len(node.relay.stores) for node in ours), 10)
+    honest = ours[0]
+    foreign = next(
+        record(key_of(name, PERIOD, world.network.network_id))
+        for name in map(str, range(1_000))
+        if ours[1].relay_id
+        not in honest.keeper.ring(PERIOD).responsible(
+            key_of(name, PERIOD, world.network.network_id).blinded
+        )
+    )
+    told = {
+        "noise": b"noise",
+        "no end": frame(Recalled((), b"\1" * 32).encode()),
+        "forged": frame(Recalled(((Kind.RECORD, document[:-1] + b"\0"),), b"").encode()),
+        "another's": frame(Recalled(((Kind.RECORD, foreign),), b"").encode()),
+        "refused": frame(Done(Status.LIMIT).encode()),
+    }[lie]
+
+    async def answer(asker, question, real):
+        return told if type(decode_request(question[4:])) is Recall else await real(asker, question)
+
+    for node in nodes:
+        if node not in (honest, ours[1]):
+            node.links.serve(partial(answer, real=node.relay.questions.answer))
+    again = await restart(world, ours[1])
+    companions = again.relay.stores.companions()
+    assert len(companions) > 3
+    await trio.sleep(500)
+    wanted = honest.relay_id in companions
+    assert len(again.relay.stores) == int(wanted)
+
+
+async def test_stores_tell_relays_of_the_set_alone_and_not_without_end(nursery, autojump_clock):
+    world, nodes, client = await network_with_a_client(nursery)
+    ours, _ = places(nodes, key_in(world).blinded)
+    await open_circuit(client, route(nodes, ours[0]), Command.DIR_PUT, put_of(record_in(world)))
+    await until(lambda: all(len(node.relay.stores) for node in ours), 10)
+    question = frame(Recall().encode())
+
+    async def told(asker):
+        return (await ours[0].relay.questions.answer(asker, question))[4:]
+
+    assert Recalled.decode(await told(client.relay_id)).documents == ()
+    assert len(Recalled.decode(await told(ours[1].relay_id)).documents) == 1
+    answers = [await told(ours[1].relay_id) for _ in range(200)]
+    assert Done.decode(answers[-1]).status is Status.LIMIT
+    assert len(Recalled.decode(await told(ours[2].relay_id)).documents) == 1
 
 
 async def test_a_refused_record_names_its_status(nursery, autojump_clock):

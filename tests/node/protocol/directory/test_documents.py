@@ -80,6 +80,13 @@ SAMPLES = {
         bundle.decode_request,
         bundle.Replicate(commands.Kind.RECORD, b"abc").encode(),
     ),
+    "recall": (bundle.decode_request, bundle.Recall(bytes(32)).encode()),
+    "recalled": (
+        bundle.Recalled.decode,
+        bundle.Recalled(
+            ((commands.Kind.RECORD, b"abc"), (commands.Kind.GRANT, b"d")), bytes(32)
+        ).encode(),
+    ),
     "done": (bundle.Done.decode, bundle.Done(Status.OK).encode()),
     "get": (commands.Get.decode, commands.Get(commands.Kind.GRANT, bytes(32)).encode()),
     "put": (commands.Put.decode, commands.Put(commands.Kind.RECORD, b"abc").encode()),

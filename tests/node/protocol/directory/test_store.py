@@ -19,6 +19,7 @@ from peerstream.identity.descriptor.record import (
 )
 from peerstream.identity.keys import IdentityKey
 from peerstream.identity.signer import LocalSigner
+from peerstream.node.protocol.directory import store as store_module
 from peerstream.node.protocol.directory.commands import Get, Kind, Put
 from peerstream.node.protocol.directory.errors import (
     InvalidRecordError,
@@ -39,6 +40,7 @@ PERIOD = WALL // PERIOD_S
 US = bytes([1]) * 32
 RECORDS = RecordRules(network_id=NETWORK, period_seconds=PERIOD_S, lifetime_seconds=10_800)
 SMALL = 4_348
+KEYS = st.binary(min_size=32, max_size=32)
 
 
 def identity(name: object) -> IdentityKey:
@@ -314,3 +316,43 @@ def test_a_grant_that_proves_nothing_is_refused():
     ):
         with pytest.raises(InvalidRecordError):
             store_of().put(Put(Kind.GRANT, bad), WALL)
+
+
+def test_another_store_gets_what_it_keeps_too_in_pages(monkeypatch):
+    monkeypatch.setattr(store_module, "RECALLED_BYTES", 3 * len(record()))
+    store, other, stranger = store_of(members=3), bytes([2]) * 32, bytes([9]) * 32
+    documents = {}
+    for number in range(7):
+        key = key_of(f"S{number}")
+        documents[key.blinded] = record(key)
+        put(store, documents[key.blinded])
+    store.put(Put(Kind.GRANT, grant()), WALL)
+    found, after, pages = [], b"", 0
+    while after or not pages:
+        page, after = store.shared_with(other, after, WALL)
+        found += page
+        pages += 1
+    assert pages == 3
+    assert {data for kind, data in found if kind is Kind.RECORD} == set(documents.values())
+    assert [kind for kind, _ in found].count(
+        Kind.GRANT
+    ) == 2  # this period's key and the next one's
+    assert store.shared_with(stranger, b"", WALL) == ((), b"")
+    assert store.shared_with(US, b"", WALL) == ((), b"")
+    assert store.shared_with(other, b"", WALL + 90_000) == ((), b"")
+
+
+@given(members=st.integers(1, 20), rules=st.tuples(st.integers(1, 3), st.integers(1, 6)), key=KEYS)
+def test_companions_have_between_them_all_that_a_store_keeps(members, rules, key):
+    ids = [bytes([n]) * 32 for n in range(1, members + 1)]
+    ring = Ring(PERIOD, ids, ring_seed(NETWORK, PERIOD), RingRules(*rules))
+    for us in ids:
+        companions = ring.companions(us)
+        assert us not in companions
+        if rules[1] == 1:
+            assert companions == ()
+        for replica in range(rules[0]):
+            stores = ring.stores(key, replica)
+            if us in stores:
+                assert set(stores) - {us} <= set(companions)
+    assert ring.companions(bytes(32)) == ()
