@@ -5,6 +5,7 @@ import random
 import pytest
 import trio
 
+from peerstream.node.protocol.circuit.padding import PaddingProfile
 from tests.games.timing import correlation, follows, matched, play
 
 
@@ -26,4 +27,12 @@ def test_a_step_behind_is_followed_and_stillness_is_not():
 async def test_guards_of_both_sides_put_two_pairs_together(autojump_clock):
     """Not defended: docs/attacks.md says so, docs/evidence/timing.md how well it works."""
     with trio.fail_after(300):
-        assert await play(2, 12, 1) == 2
+        assert await play(2, 12, 1) == (2, 2)
+
+
+async def test_at_a_constant_rate_the_links_to_guards_tell_nothing(autojump_clock):
+    """The guards themselves know padding for what it is."""
+    with trio.fail_after(300):
+        links, guards = await play(3, 12, 1, PaddingProfile.CONSTANT)
+    assert links <= 1  # all look alike: the first callee is named for each
+    assert guards == 3

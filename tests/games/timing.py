@@ -9,15 +9,15 @@ callee whose counts follow best.
 import argparse
 import random
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
 import trio
 from trio.testing import MockClock
 
+from peerstream.node.protocol.circuit.padding import PaddingProfile
 from peerstream.node.roles.dialler import Dialling
-from peerstream.node.roles.neighbours import Neighbours
+from peerstream.node.roles.padder import PaddingSettings
 from tests.node.roles.people import Person
 from tests.node.roles.relays import network
 
@@ -27,20 +27,25 @@ TEXT = """\
 
 `make prove-timing` measures this. {pairs} callers read pages of {pairs} callees, each of one, for
 {seconds} s: a request, an answer of 2 to 200 KB, a pause of 0.5 to 6 s; level *anonymous*, six
-relays, a network of {relays} in memory under a clock of its own, 10 ms a link. An observer of all
-links between nodes and their guards counts bytes in bins of 250 ms and assigns to each caller the
-callee whose counts follow best; by chance it would be right once in {pairs}. Seed {seed}, {rounds}
-rounds.
+relays, a network of {relays} in memory under a clock of its own, 10 ms a link. `constant` is
+{cells} cells a second. Two observers count in bins of 250 ms and assign to each caller the callee
+whose counts follow best. One sees the *links* of all nodes to their guards and counts bytes. The
+other is the *guards*, who open these links, know padding for what it is, and count cells. By
+chance either would be right once in {pairs}. Seed {seed}, {rounds} rounds.
 
-| padding | right | of | share |
-|---|---|---|---|
+| padding | seen by | right | of | share |
+|---|---|---|---|---|
 {rows}
-**Whoever sees both guards, or both links to them, knows who talks to whom**, with the default
-padding as without any. `link` fills silence so that records do not show when circuits open; it
-hides no volume. Not defended, as [attacks](../attacks.md) says; CI plays two pairs in
-`tests/games/test_timing.py::test_guards_of_both_sides_put_two_pairs_together`.
+**The guards of both sides know who talks to whom, whatever the padding**: it ends at them. Whoever
+sees only the links to them knows it as well with `link`, the default, as with none, for it fills
+silence and hides no volume. At a constant rate these links show nothing of it; but what a guard
+passes on it passes on when it comes, so that whoever sees the links behind both needs no guard. Not
+defended, as [attacks](../attacks.md) says; CI plays it in
+`tests/games/test_timing.py::test_guards_of_both_sides_put_two_pairs_together` and
+`tests/games/test_timing.py::test_at_a_constant_rate_the_links_to_guards_tell_nothing`.
 """
-PROFILES = ("off", "link")
+CELLS = 64  # a second, of a constant rate: 263 kB/s
+OBSERVERS = ("links", "guards")
 RELAYS = 14
 BIN_S = 0.25
 LAGS = (0, 1)  # bins by which the callee's side may be ahead or behind
@@ -68,29 +73,41 @@ async def reading(person, target, source, seconds):
             left -= len(await stream.receive())
 
 
+def cables(world, person):
+    """Join a node to its guards."""
+    return world.internet.nodes[person.node.relay_id].cables.values()
+
+
 def carried(world, person):
     """Bytes on all links of a node so far."""
-    return sum(
-        cable.carried for cable in world.internet.nodes[person.node.relay_id].cables.values()
-    )
+    return sum(cable.carried for cable in cables(world, person))
+
+
+def opened(world, person):
+    """Cells both ways in the circuits that these links have now, as their guards know them."""
+    links = [link for cable in cables(world, person) for link in cable.links]
+    return sum(leg.received for link in links for leg in link._legs.values())
 
 
 async def watch(world, people, seconds):
-    """Bytes by bin on each person's links."""
-    counts, before = [[] for _ in people], [carried(world, person) for person in people]
+    """What each observer counts, by person and bin."""
+    looks = (carried, opened)
+    before = [[look(world, person) for person in people] for look in looks]
+    counts = [[[] for _ in people] for _ in looks]
     for _ in range(round(seconds / BIN_S)):
         await trio.sleep(BIN_S)
-        now = [carried(world, person) for person in people]
-        for series, new, old in zip(counts, now, before, strict=True):
-            series.append(max(0, new - old))
+        now = [[look(world, person) for person in people] for look in looks]
+        for number, series in enumerate(counts):
+            for each, new, old in zip(series, now[number], before[number], strict=True):
+                each.append(max(0, new - old))
         before = now
     return counts
 
 
-async def play(pairs, seconds, seed):
-    """How many of so many pairs an observer of all of their links to guards puts together."""
+async def play(pairs, seconds, seed, profile=PaddingProfile.LINK):
+    """How many of so many pairs are put together: by who sees the links, and by the guards."""
     source = random.Random(seed)
-    async with network(RELAYS) as world:
+    async with network(RELAYS, PaddingSettings(profile, CELLS)) as world:
         callers = [Person(world, f"caller {seed} {n}") for n in range(pairs)]
         callees = [Person(world, f"callee {seed} {n}") for n in range(pairs)]
         for person in (*callers, *callees):
@@ -103,7 +120,7 @@ async def play(pairs, seconds, seed):
                 nursery.start_soon(reading, caller, callee.target, each, seconds)
             counts = await watch(world, [*callers, *callees], seconds)
             nursery.cancel_scope.cancel()
-    return matched(counts[:pairs], counts[pairs:])
+    return tuple(matched(series[:pairs], series[pairs:]) for series in counts)
 
 
 def matched(callers, callees):
@@ -127,26 +144,19 @@ def correlation(one, other):
     return sum(x * y for x, y in zip(left, right, strict=True)) / scale if scale else 0.0
 
 
-@contextmanager
-def profile(name):
-    """Have clients pad as a profile says."""
-    pad = Neighbours.pad
-    if name == "off":
-        Neighbours.pad = lambda _self, _link: None
-    try:
-        yield
-    finally:
-        Neighbours.pad = pad
-
-
-def measure(name, *, pairs, seconds, rounds, seed):
-    """The pairs that were put together, of all, with one padding profile."""
-    with profile(name):
-        found = [
-            trio.run(play, pairs, seconds, seed + number, clock=MockClock(autojump_threshold=0))
-            for number in range(rounds)
-        ]
-    return sum(found), pairs * rounds
+def measure(profile, *, pairs, seconds, rounds, seed):
+    """Rows of the page for one padding profile."""
+    found = [
+        trio.run(
+            play, pairs, seconds, seed + number, profile, clock=MockClock(autojump_threshold=0)
+        )
+        for number in range(rounds)
+    ]
+    of, rows = pairs * rounds, ""
+    for observer, counts in zip(OBSERVERS, zip(*found, strict=True), strict=True):
+        right = sum(counts)
+        rows += f"| `{profile.value}` | {observer} | {right} | {of} | {right / of:.0%} |\n"
+    return rows
 
 
 def main():
@@ -158,10 +168,9 @@ def main():
     options = vars(parser.parse_args())
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     rows = ""
-    for name in PROFILES:
-        right, of = measure(name, **options)
-        rows += f"| `{name}` | {right} | {of} | {right / of:.0%} |\n"
-    PAGE.write_text(TEXT.format(**options, relays=RELAYS, rows=rows), "utf-8")
+    for profile in PaddingProfile:
+        rows += measure(profile, **options)
+    PAGE.write_text(TEXT.format(**options, relays=RELAYS, cells=CELLS, rows=rows), "utf-8")
     sys.stdout.write(rows)
 
 

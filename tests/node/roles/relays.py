@@ -30,6 +30,7 @@ from peerstream.node.protocol.wire.status import Status
 from peerstream.node.roles.announcer import RelayCard
 from peerstream.node.roles.keeper import DirectoryKeeper
 from peerstream.node.roles.neighbours import Neighbours
+from peerstream.node.roles.padder import DEFAULT_PADDING, PaddingSettings
 from peerstream.node.roles.relay import Relay, RelayStorage
 from tests.node.protocol.circuit.memory_network import Owner
 from tests.node.protocol.directory.network import seeded
@@ -176,7 +177,7 @@ class Node:
         self.relay_id = relay_id
         self.environment = Environment(world.clock, seeded(seed))
         directory = Directory(world.network.directory_rules)
-        self.neighbours = Neighbours(self.environment, directory)
+        self.neighbours = Neighbours(self.environment, directory, world.padding)
         self.source = MemorySource(world.source.snapshot)
         self.links = world.internet.join(relay_id, self.neighbours, endpoints)
         self.neighbours.attach(self.links)
@@ -226,6 +227,7 @@ class World:
         self, nursery: trio.Nursery, relays: int, *, delay: float = 0.01, wall: int = START_WALL
     ) -> None:
         self.nursery = nursery
+        self.padding = DEFAULT_PADDING
         self.clock = MemoryClock(wall)
         self.network = make_network()
         self.internet = MemoryInternet(delay=delay)
@@ -309,10 +311,13 @@ async def ask(client: Node, owner: Owner, command: Command, body: bytes) -> Stat
 
 
 @asynccontextmanager
-async def network(relays: int = 12) -> AsyncIterator[World]:
+async def network(
+    relays: int = 12, padding: PaddingSettings = DEFAULT_PADDING
+) -> AsyncIterator[World]:
     """Run a world of relays that are all usable."""
     async with trio.open_nursery() as nursery:
         world = World(nursery, relays)
+        world.padding = padding
         nodes = await world.start()
         await until(lambda: all(node.usable for node in nodes), 120)
         yield world
