@@ -2,12 +2,16 @@
 
 trio arms a socket anew for each wait and wakes one task for each that is ready. Here each is
 registered once, one wake-up reads all that are ready, and what they brought for one neighbour
-leaves in one send.
+leaves in one send. A round of trio's scheduler costs as much as a turn, so after a turn this task
+waits for the next one by itself, for as long as trio would do nothing but wait, too.
 """
 
+import re
 import select
 import socket
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -16,9 +20,43 @@ if TYPE_CHECKING:
     from peerstream.node.network.shared import Batch
 
 ROUNDS_MAX: Final = 4  # turns in a row while there is something to read; then others have theirs
+TURNS_MAX: Final = 64  # the same while no other task is ready: then trio looks around
+# How long we wait past trio: a busy node's next cell comes sooner. Whoever cancels us from within
+# a turn, and a clock of a test that jumps when all tasks wait, are kept for so long at most.
+LINGER_S: Final = 0.005
+_DESCRIPTORS: Final = Path("/proc/self/fdinfo")
 
 # Called with what the socket is ready for: to be read, to be written. An error counts as both.
 Ready = Callable[[bool, bool], None]
+
+
+class ReadyTasks(trio.abc.Instrument):
+    """Counts the tasks that were scheduled and have not had their step yet."""
+
+    def __init__(self) -> None:
+        self.ready = 0
+
+    def task_scheduled(self, task: trio.lowlevel.Task) -> None:  # noqa: ARG002 - the hook's signature
+        """As `Instrument`."""
+        self.ready += 1
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:  # noqa: ARG002 - likewise
+        """As `Instrument`; who was scheduled before we counted is not counted down."""
+        self.ready = max(0, self.ready - 1)
+
+
+_counted: Final = trio.lowlevel.RunVar[ReadyTasks]("ready tasks")
+
+
+def _ready_tasks() -> ReadyTasks:
+    """Return the one that all hosts of a trio run share."""
+    try:
+        return _counted.get()
+    except LookupError:
+        tasks = ReadyTasks()
+        trio.lowlevel.add_instrument(tasks)
+        _counted.set(tasks)
+        return tasks
 
 
 class Poller:
@@ -28,6 +66,7 @@ class Poller:
         self._batch = batch
         self._epoll = select.epoll()
         self._ready: dict[int, Ready] = {}
+        self._both: select.poll | None = None  # ours and trio's, once that is found
 
     def add(self, sock: socket.socket, ready: Ready) -> None:
         """Tell ``ready`` whenever the socket can be read, until it is removed or we are closed."""
@@ -47,11 +86,45 @@ class Poller:
 
     async def run(self) -> None:
         """Wait and tell, until cancelled."""
+        others = _ready_tasks()
         while True:
             await trio.lowlevel.wait_readable(self._epoll)
-            for _ in range(ROUNDS_MAX):
-                if not self._turn():
-                    break
+            if self._both is None:
+                self._both = self._find_scheduler()
+            self._turns(others)
+
+    def _turns(self, others: ReadyTasks) -> None:
+        """Take turns while there is something to read, and no task or not yet another's turn."""
+        for number in range(TURNS_MAX):
+            if not self._turn():
+                return
+            if others.ready and number + 1 >= ROUNDS_MAX:
+                return
+            if not others.ready and not self._linger():
+                return
+
+    def _find_scheduler(self) -> select.poll:
+        """Return what waits for our sockets and for all that trio waits for.
+
+        trio does not tell its epoll instance: it is the one that watches ours. Where the kernel
+        does not tell either, nothing is ever waited for here.
+        """
+        both = select.poll()
+        watched = re.compile(rf"^tfd:\s*{self._epoll.fileno()} ", re.MULTILINE)
+        for descriptor in _DESCRIPTORS.glob("[0-9]*"):
+            with suppress(OSError):  # closed meanwhile
+                if watched.search(descriptor.read_text()):
+                    both.register(self._epoll, select.POLLIN)
+                    both.register(int(descriptor.name), select.POLLIN)
+        return both
+
+    def _linger(self) -> bool:
+        """Wait as all tasks do; whether our sockets have something then, and nobody else."""
+        wait_s = min(LINGER_S, trio.lowlevel.current_statistics().seconds_to_next_deadline)
+        if self._both is None or wait_s <= 0:
+            return False
+        ready = self._both.poll(wait_s * 1_000)
+        return len(ready) == 1 and ready[0][0] == self._epoll.fileno()
 
     def _turn(self) -> bool:
         """Serve all that are ready, once each; whether there was any."""

@@ -25,7 +25,7 @@ class Output:
         self._changed = changed
         self._queue: list[bytes | memoryview] = []
         self._size = 0
-        self._drained = trio.Event()
+        self._drained: trio.Event | None = None  # made by whoever waits: each flush comes by
 
     def add(self, *parts: bytes | memoryview) -> None:
         """Queue the pieces of one frame.
@@ -52,12 +52,15 @@ class Output:
 
     async def drained(self) -> None:
         """Until the kernel has taken all once, or the connection is gone."""
+        if self._drained is None:
+            self._drained = trio.Event()
         await self._drained.wait()
 
     def wake(self) -> None:
         """Let those in ``drained`` look again."""
-        self._drained.set()
-        self._drained = trio.Event()
+        if self._drained is not None:
+            self._drained.set()
+            self._drained = None
 
     def flush(self) -> None:
         """Send what is queued and what the link has. Errors as in Wire.send."""

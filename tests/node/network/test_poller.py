@@ -7,7 +7,7 @@ from socket import socket, socketpair
 import trio
 import trio.testing
 
-from peerstream.node.network.poller import Poller
+from peerstream.node.network.poller import TURNS_MAX, Poller
 from peerstream.node.network.shared import Batch
 
 PATIENCE_S = 20
@@ -102,6 +102,83 @@ async def test_room_is_told_while_it_is_wanted_and_an_end_always() -> None:
             far.close()
             await seen(lambda: (True, True) in reader.calls)
             nursery.cancel_scope.cancel()
+    poller.close()
+
+
+class Waits(trio.abc.Instrument):
+    """Counts how often trio waits."""
+
+    count = 0
+
+    def before_io_wait(self, timeout: float) -> None:
+        """As `Instrument`."""
+        self.count += 1
+
+
+@contextmanager
+def counted_waits() -> Iterator[Waits]:
+    waits = Waits()
+    trio.lowlevel.add_instrument(waits)
+    try:
+        yield waits
+    finally:
+        trio.lowlevel.remove_instrument(waits)
+
+
+async def test_while_all_tasks_wait_what_comes_soon_needs_no_round_of_trio() -> None:
+    poller = Poller(Batch())
+    done = trio.Event()
+    with watched(poller) as (reader, far), counted_waits() as waits:
+
+        def answered(readable, writable):
+            reader(readable, writable)
+            if len(reader.data) < 2 * TURNS_MAX:
+                far.send(b"1")
+            else:
+                done.set()
+
+        poller.remove(reader.sock)
+        poller.add(reader.sock, answered)
+        far.send(b"1")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(poller.run)
+            with trio.fail_after(PATIENCE_S):
+                await done.wait()
+            nursery.cancel_scope.cancel()
+    assert len(reader.calls) == 2 * TURNS_MAX
+    assert waits.count < 10
+    poller.close()
+
+
+async def test_a_socket_that_always_has_something_keeps_nobody_else_waiting() -> None:
+    poller = Poller(Batch())
+    with watched(poller) as (reader, far):
+        poller.remove(reader.sock)
+        poller.add(reader.sock, lambda _readable, _writable: None)  # it reads nothing
+        far.send(b"1")
+        near, away = socketpair()
+        with near, away:
+            near.setblocking(False)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(poller.run)
+                with trio.fail_after(PATIENCE_S):
+                    for _ in range(50):  # a task that is always ready
+                        await trio.lowlevel.checkpoint()
+                    await trio.sleep(0.001)  # a deadline
+                    assert await trio.to_thread.run_sync(lambda: 7) == 7  # another thread
+                    away.send(b"1")
+                    await trio.lowlevel.wait_readable(near)  # a socket that trio waits for
+                nursery.cancel_scope.cancel()
+    poller.close()
+
+
+async def test_who_cancels_within_a_turn_waits_for_it_no_longer_than_for_a_cell() -> None:
+    poller = Poller(Batch())
+    with watched(poller) as (_, far), trio.fail_after(PATIENCE_S):
+        async with trio.open_nursery() as nursery:
+            poller._batch.hooks.append(lambda _now: nursery.cancel_scope.cancel())
+            nursery.start_soon(poller.run)
+            far.send(b"1")
     poller.close()
 
 
