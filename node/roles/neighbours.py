@@ -114,6 +114,11 @@ class Neighbours:
         """How many links there are."""
         return len(self._open)
 
+    @property
+    def relays(self) -> frozenset[bytes]:
+        """The relays that there is a link to."""
+        return frozenset(link.peer for link in self._open if link.peer is not None)
+
     def breaches(self) -> Counter[str]:
         """Return how often open links and circuits were broken, by cause."""
         return sum((link.breaches for link in self._open), Counter())

@@ -25,6 +25,7 @@ from peerstream.node.protocol.wire.status import Status
 from peerstream.node.roles.announcer import Announcer, RelayCard
 from peerstream.node.roles.errors import RoleError
 from peerstream.node.roles.keeper import DirectoryKeeper
+from peerstream.node.roles.links_ahead import LinksAhead
 from peerstream.node.roles.neighbours import TICK_S, Neighbours
 from peerstream.node.roles.questions import Questions
 from peerstream.node.roles.refilling import Refilling
@@ -73,6 +74,7 @@ class Relay:
         self.stores = Stores(environment, network, keeper, self._replication)
         self.refilling = Refilling(environment, neighbours, keeper, self.stores)
         self.questions = Questions(environment, keeper, self.stores)
+        self._links_ahead = LinksAhead(environment, neighbours, keeper, card.relay_id)
         self._nursery: trio.Nursery | None = None
         self._keys = OnionKeyRing(network.epoch_s)
         self._is_new = not self._load_keys()
@@ -163,6 +165,7 @@ class Relay:
                 self.refilling.run,
                 self._publish,
                 self._renew_addresses,
+                self._links_ahead.run,
             ]
             for task in tasks:
                 nursery.start_soon(task)

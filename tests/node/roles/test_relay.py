@@ -95,6 +95,7 @@ async def test_a_relay_that_lacks_the_next_ones_address_asks_others_for_it(nurse
     client = await world.start_client()
     await trio.sleep(60)  # every round asks for all; by now nobody asks in a hurry
     path = [node.relay_id for node in nodes[:2]]
+    world.internet.cut(*path)
     forget_address(nodes[0], path[1])
     owner = await open_circuit(client, path)
     assert owner.message == b""
@@ -109,6 +110,7 @@ async def test_nobody_makes_a_relay_search_all_the_time(nursery, autojump_clock)
     for node in nodes:
         forget_address(node, path[1])
         node.keeper.directory.add_addresses = lambda _data, _wall: None  # it hides from all
+    world.internet.cut(*path)
     before = sum(node.links.asked for node in nodes)
     started = trio.current_time()
     for _ in range(20):
