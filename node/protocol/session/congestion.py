@@ -17,6 +17,7 @@ TARGET_SHARE = 0.25
 BASE_HISTORY = 300.0  # each of two intervals over which the least round trip is taken
 _FILTER = 4  # samples, of which the least counts: an ACK per quarter window is one round trip
 _FAST_SHARE = 0.25  # below this part of the target the window still doubles in few round trips
+_OPENING_SHARE = 2.0  # of the target, before a long path's first look
 _STEADY_SHARE = 19.0
 _GAIN_RATE = 25.0  # cells a second of round trip: what is missing comes as soon on a long path
 _LOSS_MAX = 0.25  # of the window in a round trip
@@ -78,10 +79,20 @@ class DelayWindow:
         elif now >= self._next_look and self.window > 2 * FLOOR_CELLS:
             self._before, self._since = self.window, now
             self._mode, self.window = _Mode.EMPTYING, FLOOR_CELLS
-        elif delay > self.target:
+        elif delay > self._limit:
             self._shrink(cells, delay, now)
         elif limited:
             self._grow(cells, delay)
+
+    @property
+    def _limit(self) -> float:
+        """The delay at which the window shrinks.
+
+        Each link of a long way opens a TCP window of its own while ours doubles, and what waits for
+        that is gone a round trip later: a window that stopped there would then grow for a minute.
+        """
+        opening = self._mode is _Mode.STARTING and self._long
+        return self.target * (_OPENING_SHARE if opening else 1)
 
     @property
     def _long(self) -> bool:

@@ -14,6 +14,9 @@ from peerstream.node.protocol.session.errors import AcknowledgementError
 from peerstream.node.protocol.session.frames import Ack
 
 ACK_DELAY = 0.020
+# An ACK is a whole cell through six relays. In a narrow window a quarter is one cell, and half of
+# all cells would be ACKs; four that are acknowledged together also go on together.
+ASK_CELLS = 4
 SUSPECT_MIN = 0.4
 SUSPECT_ROUND_TRIPS = 4
 _RATE_UNIT = 1_000.0  # kB/s
@@ -80,10 +83,14 @@ class Path:
         return min(int(self.congestion.window) - self.in_flight, self.port.room())
 
     def asks_acknowledgement(self) -> bool:
-        """Whether the next cell ends a quarter of the window and should ask for an ACK."""
+        """Whether the next cell should ask for an ACK.
+
+        It does when it ends a quarter of the window, four cells, or a window that is narrower.
+        """
         if self.wants_ping:
             return True
-        return self._asked + 1 >= max(1, int(self.congestion.window) // 4)
+        window = int(self.congestion.window)
+        return self._asked + 1 >= min(window, max(ASK_CELLS, window // 4))
 
     def note_sent(self, sequence: int, items: list[Sent], now: float, *, asked: bool) -> None:
         """Account for a cell that the peer will acknowledge."""

@@ -12,13 +12,14 @@ from peerstream.node.protocol.session.congestion import (
     INITIAL_CELLS,
     DelayWindow,
 )
+from peerstream.node.protocol.session.path import ASK_CELLS
 
 
 class Bottleneck:
     """Flows that share one queue: `rate` cells a second, `delay` seconds both ways.
 
     noise: by how many seconds a cell comes later than that, on average. Cells keep their order, and
-    a quarter of a window is acknowledged at once.
+    as many are acknowledged at once as a path asks for.
     """
 
     def __init__(self, rate, delay, flows, noise=0.0):
@@ -43,7 +44,7 @@ class Bottleneck:
 
     def advance(self, window, flight):
         done = [cell for cell in flight if cell[1] <= self.now]
-        if len(done) >= max(1, int(window.window) // 4):
+        if len(done) >= min(int(window.window), max(ASK_CELLS, int(window.window) // 4)):
             limited = len(flight) * 2 >= window.window
             del flight[: len(done)]
             self.delivered += len(done)
@@ -74,6 +75,15 @@ def test_one_flow_fills_a_long_path_whose_delay_trembles(noise):
     path.run(12.0)
     assert path.delivered >= (0.8 if noise < 0.02 else 0.5) * 760 * 12
     assert path.queue <= 0.15
+
+
+def test_a_delay_of_one_round_trip_does_not_end_the_opening_of_a_long_path():
+    window, now = DelayWindow(), 0.0
+    for late in (0.0, 0.11, 0.09, 0.02, 0.02):  # beside 0.3: the links' own TCP opens
+        for _ in range(4):  # a quarter of the window each
+            now += (0.3 + late) / 4
+            window.acknowledged(int(window.window) // 4, 0.3 + late, now, limited=True)
+    assert window.window > 150
 
 
 def test_a_late_flow_on_a_long_path_gets_its_share_and_leaves_the_other_its_own():

@@ -28,6 +28,19 @@ def test_the_death_of_a_path_at_any_moment_loses_no_byte(seed, when, scheduling)
     assert network.callee.failure is None
 
 
+@pytest.mark.parametrize(("window", "cells"), [(2, 2), (3, 3), (4, 4), (15, 4), (16, 4), (80, 20)])
+def test_an_ack_is_asked_for_once_in_four_cells_or_a_quarter_of_the_window(window, cells):
+    network = Network()
+    network.first_path()
+    path = network.caller._paths.alive[0]
+    path.congestion.window = float(window)
+    asked = []
+    for sequence in range(3 * cells):
+        asked.append(path.asks_acknowledgement())
+        path.note_sent(sequence, [], network.now, asked=asked[-1])
+    assert asked == ([False] * (cells - 1) + [True]) * 3
+
+
 @given(when=st.integers(1, 40))
 def test_a_silent_path_is_suspected_and_passed_by_within_three_seconds(when):
     network = Network()
