@@ -82,16 +82,19 @@ class Client:
         the call and save a round trip; whoever recorded the call may replay them to a callee that
         forgot it, so they must be fit to be read twice. Raises as `Dialler.dial`.
         """
-        key = _Key(target, dialling)
+        key, taken = _Key(target, dialling), False
         async with self._locks[key]:
             driver = self._sessions.get(key)
             if driver is None or not driver.alive:
-                driver, stream = await self._dial(Wish(target, service, dialling, early=early))
+                wish = Wish(target, service, dialling, early=early)
+                driver, stream, taken = await self._dial(wish)
                 self._sessions[key] = driver
                 driver.on_closed = lambda: self._forget(key)
                 if stream is not None:
                     return stream
         stream = driver.open_stream(service)
+        if taken:
+            stream.note_accepted()
         if early:
             await stream.send(early)
         return stream
@@ -118,11 +121,14 @@ class Client:
 
     async def dial(self, target: Target, service: str, dialling: Dialling) -> SessionDriver:
         """Call an address and return a session of its own. Raises as `Dialler.dial`."""
-        driver, _ = await self._dial(Wish(target, service, dialling))
+        driver, _, _ = await self._dial(Wish(target, service, dialling))
         return driver
 
-    async def _dial(self, wish: Wish) -> tuple[SessionDriver, SessionStream | None]:
-        """Return a new session, and its first stream if the callee took what we sent early."""
+    async def _dial(self, wish: Wish) -> tuple[SessionDriver, SessionStream | None, bool]:
+        """Return a new session, and its first stream if the callee took what we sent early.
+
+        Also whether the callee said that it takes a stream to the service.
+        """
         if len(wish.early) > EARLY_MAX:
             raise ValueError(f"at most {EARLY_MAX} bytes travel with a call")
         dialled = await self.dialler.dial(wish)
@@ -143,7 +149,7 @@ class Client:
         if self._nursery is not None:
             keeper = PathKeeper(driver, replace(wish, service="", early=b""), self.dialler)
             self._nursery.start_soon(keeper.run)
-        return driver, stream
+        return driver, stream, answer.takes_stream
 
     async def aclose(self) -> None:
         """End every session; what was sent before still arrives."""

@@ -77,7 +77,9 @@ class ServiceTable:
         if not 1 <= len(name.encode()) <= SERVICE_SIZE_MAX or level not in (PRIVATE, ANONYMOUS):
             raise ServiceNameError(f"{name!r} of level {level}")
         self._offers[name] = offer
-        self.policies[name] = ServicePolicy(offer.anonymous, offer.early_data, level)
+        self.policies[name] = ServicePolicy(
+            offer.anonymous, offer.early_data, level, takes_all=not offer.accepts
+        )
 
     def replace(self, name: str, offer: ServiceOffer, by: ServiceOffer) -> None:
         """Offer another service in place of one; nothing when that one is not offered now.

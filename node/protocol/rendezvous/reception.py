@@ -17,7 +17,7 @@ from peerstream.node.protocol.rendezvous.errors import MeetingPointError
 from peerstream.node.protocol.rendezvous.publication import Publisher
 from peerstream.node.protocol.rendezvous.ranking import Rank, Ranking, ReceptionRules
 from peerstream.node.protocol.rendezvous.tickets import Tickets
-from peerstream.node.protocol.session.admission import admit, check_rendezvous
+from peerstream.node.protocol.session.admission import admit, check_rendezvous, takes_stream
 from peerstream.node.protocol.session.callee import HandshakeKey, OpenedCall, open_message1
 from peerstream.node.protocol.session.errors import (
     CallerRevokedError,
@@ -152,6 +152,7 @@ class Reception:
                 limits.streams,
                 limits.stream_window,
                 early_accepted=bool(early),
+                takes_stream=takes_stream(opened.request, rules.policy),
                 tickets=self._tickets_for(caller, rules),
             ),
             self._entropy,

@@ -37,6 +37,7 @@ class ServicePolicy:
     anonymous: bool = False
     early_data: bool = False  # its first bytes may be replayed once a callee forgot them
     level: int = 1  # the least; the callee's own counts besides
+    takes_all: bool = False  # a stream of an admitted caller is taken, whoever serves it
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,12 @@ def admit(call: OpenedCall, policy: CalleePolicy) -> bytes:
     if call.claim is not None and not call.verified:
         raise LocalProtocolError("the caller's claim was not verified")
     return request.early if service.early_data else b""
+
+
+def takes_stream(request: CallRequest, policy: CalleePolicy) -> bool:
+    """Whether a stream to the service that an admitted call named needs no word of its own."""
+    service = policy.services.get(request.service)
+    return service is not None and service.takes_all
 
 
 def _check_view(request: CallRequest, views: Views) -> None:

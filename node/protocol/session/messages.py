@@ -39,6 +39,7 @@ FIELDS_1_SIZE: Final = PAYLOAD_1_SIZE - _FIXED_1.size
 _RESUME = Struct(f">{SESSION_ID_SIZE}sI{PROOF_SIZE}s")
 _PARAMETERS = Struct(">IIB")
 _EARLY_ACCEPTED = 1
+_TAKES_STREAM = 2
 
 
 class Field1(IntEnum):
@@ -118,13 +119,17 @@ class Payload1:
 
 @dataclass(frozen=True, slots=True)
 class CallAnswer:
-    """What the callee tells: its limits, whether EARLY was taken, the first bytes back."""
+    """What the callee tells: its limits, whether EARLY was taken, the first bytes back.
+
+    takes_stream: a stream to the service that the call named will be taken as soon as it is opened.
+    """
 
     streams: int
     stream_window: int
     early_accepted: bool = False
     early_response: bytes = b""
     tickets: tuple[bytes, ...] = ()
+    takes_stream: bool = False
 
 
 def encode_payload1(payload: Payload1) -> bytes:
@@ -230,7 +235,7 @@ def encode_payload2(answer: CallAnswer | Status) -> bytes:
     if isinstance(answer, Status):
         fields = {int(Field2.STATUS): bytes((answer,))}
     else:
-        flags = _EARLY_ACCEPTED if answer.early_accepted else 0
+        flags = _EARLY_ACCEPTED * answer.early_accepted + _TAKES_STREAM * answer.takes_stream
         values = {
             Field2.PARAMS: _PARAMETERS.pack(answer.streams, answer.stream_window, flags),
             Field2.EARLY_RESPONSE: answer.early_response,
@@ -251,7 +256,7 @@ def decode_payload2(payload: bytes) -> CallAnswer | Status:
     if len(parameters) != _PARAMETERS.size:
         raise MalformedMessageError("an answer without parameters")
     streams, window, flags = _PARAMETERS.unpack(parameters)
-    if flags > _EARLY_ACCEPTED:
+    if flags > _EARLY_ACCEPTED + _TAKES_STREAM:
         raise MalformedMessageError(f"parameters with flags {flags}")
     tickets = fields.get(Field2.TICKETS, b"")
     if len(tickets) % TICKET_SIZE or len(tickets) > TICKET_SIZE * TICKETS_MAX:
@@ -259,7 +264,8 @@ def decode_payload2(payload: bytes) -> CallAnswer | Status:
     return CallAnswer(
         streams=streams,
         stream_window=window,
-        early_accepted=flags == _EARLY_ACCEPTED,
+        early_accepted=bool(flags & _EARLY_ACCEPTED),
+        takes_stream=bool(flags & _TAKES_STREAM),
         early_response=fields.get(Field2.EARLY_RESPONSE, b""),
         tickets=tuple(tickets[i : i + TICKET_SIZE] for i in range(0, len(tickets), TICKET_SIZE)),
     )

@@ -111,6 +111,30 @@ async def test_a_request_travels_with_the_call_where_the_service_takes_it(autoju
         assert await read_all(stream) == b""
 
 
+async def test_what_serves_every_stream_is_known_to_take_the_first_with_the_call(autojump_clock):
+    async with network() as world:
+        seen = []
+
+        async def deciding(stream):
+            seen.append(stream)
+            stream.accept()
+            await echo(stream)
+
+        offers = {"all": echo, "some": ServiceOffer(deciding, accepts=True)}
+        caller, callee = await two_people(world, **offers)
+        stream = await caller.client.open_stream(callee.target, "all", Dialling())
+        with trio.fail_after(0):
+            await stream.accepted()
+        await exchange(stream, BODY)
+        apart = Dialling(isolation=b"apart")
+        other = await caller.client.open_stream(callee.target, "some", apart)
+        with trio.move_on_after(0) as at_once:
+            await other.accepted()
+        assert at_once.cancelled_caught
+        await other.accepted()
+        assert len(seen) == 1
+
+
 async def test_an_anonymous_caller_only_where_the_service_allows_it(autojump_clock):
     async with network() as world:
         seen = []

@@ -210,6 +210,14 @@ def test_early_data_reach_a_service_that_reads_them_and_no_other(reads):
     assert call.joined(invitation.message2).answer.early_accepted is reads
 
 
+@pytest.mark.parametrize("all_of_them", [True, False])
+def test_the_caller_learns_whether_its_first_stream_is_taken(all_of_them):
+    call, message = CALLER.calls(FOUND)
+    given_rules = services(files=ServicePolicy(anonymous=True, takes_all=all_of_them))
+    invitation = received_under(given_rules, message)
+    assert call.joined(invitation.message2).answer.takes_stream is all_of_them
+
+
 def test_the_caller_learns_our_limits():
     call, message = CALLER.calls(FOUND)
     limits = SessionLimits(streams=7, stream_window=70_000)

@@ -60,7 +60,7 @@ answers = st.one_of(
     st.sampled_from([status for status in Status if status is not Status.OK]),
     st.builds(
         CallAnswer, u32, u32, st.booleans(), st.binary(max_size=1_500),
-        st.lists(raw(48), max_size=4).map(tuple),
+        st.lists(raw(48), max_size=4).map(tuple), st.booleans(),
     ),
 )  # fmt: skip
 
