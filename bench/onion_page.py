@@ -11,9 +11,10 @@ from peerstream.node.lab.bench.plot import label
 REASONS = {
     "cpu_ms_per_mb": (
         "With many flows on paths drawn at random the cells of a relay come and go over many "
-        "links, and a wake-up finds half as many on each of them: 31 wake-ups for a hop and MB "
-        "with 16 flows, 16 with one. Each costs a read, a send, an ioctl and an epoll_ctl; sending "
-        "alone is a third of a relay's time. At the ends a quarter is the layers."
+        "links, and a wake-up finds half as many on each of them. Counted for a hop and MB with 16 "
+        "flows: 80 cells, of which 61 are data and 17 acknowledgements, in 20 wake-ups with 30 "
+        "reads and 39 sends; with one flow 25 sends. Two thirds of a relay's CPU are Python's, a "
+        "sixth the kernel's, an eighth ciphers."
     ),
     "mb_s": (
         "All processes share the cores: throughput of many flows is the cores divided by the CPU "

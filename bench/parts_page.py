@@ -36,8 +36,17 @@ REASONS = {
         "four where the bare one has one, and as many system calls for smaller pieces."
     ),
     "cold_connected_s": (
-        "A cold dial is 23 links one after the other, 0.46 s of them, and the word that the "
-        "service took the stream 14 more (decision 0311)."
+        "A cold dial is 23 links one after the other, 0.46 s of them, and 240 ms for each pair of "
+        "relays that had no link yet (decision 0393)."
+    ),
+    "down_mb_s": (
+        "The path is filled by 250 cells in flight. The window doubles to about 160 of them and "
+        "then grows by eight in a round trip of 0.4 s, and now and then looks at the empty path."
+    ),
+    "loaded_p50_of_idle": (
+        "An echo wakes fourteen processes, and each waits for a core while others move bulk: eight "
+        "flows have a burst and an acknowledgement under way each, sixteen turns for two cores. "
+        "A window cannot be narrower than a burst; whoever wants less has to leave cores idle."
     ),
     "dial_cpu_ms": (
         "A callee takes 256 new callers at once and then 20 a second (SPEC 12.7): most of 1 000 "
