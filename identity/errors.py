@@ -100,6 +100,17 @@ class StaleRevisionError(IdentityError):
     """A newer revision was already seen: the store rolled the record back. Ask another one."""
 
 
+class RolledBackError(IdentityError):
+    """The record is older than the one that its key committed itself to on the chain.
+
+    A store holds the newer one back, or did not get it; another one may have it.
+    """
+
+
+class OtherRecordError(IdentityError):
+    """The chain names another record at this revision: two were made, and it means the other."""
+
+
 class FutureRevisionError(IdentityError):
     """The revision lies more than an hour ahead of our clock: one of the two clocks is wrong."""
 

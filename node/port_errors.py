@@ -22,6 +22,10 @@ class SourceError(PortError):
     """The relay set could not be read: keep the views there are, and read again soon."""
 
 
+class CommitError(PortError):
+    """The chain did not take a commitment: see that the account has funds; it is tried again."""
+
+
 class StorageError(PortError):
     """What must survive a restart could not be kept: do not do what depends on it."""
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from peerstream.identity.address import Address
+from peerstream.identity.descriptor.commitment import Commitment
 from peerstream.node.port_errors import (
+    CommitError,
     DatagramTooLargeError,
     PortError,
     QuestionError,
@@ -33,6 +35,8 @@ __all__ = [
     "Answer",
     "ByteStream",
     "Clock",
+    "Commit",
+    "CommitError",
     "DatagramTooLargeError",
     "Entropy",
     "Environment",
@@ -59,6 +63,8 @@ __all__ = [
 
 Entropy = Callable[[int], bytes]
 Answer = Callable[[bytes, bytes], Awaitable[bytes]]
+# Posts a commitment with the blinded key's signature (64 B). Raises CommitError.
+Commit = Callable[[Commitment, bytes], Awaitable[None]]
 
 
 class Clock(Protocol):
@@ -160,7 +166,7 @@ class SourceSnapshot:
     views: of the epoch in force and its neighbours, and of the start of the period if that is
     longer ago. randomness: 32 bytes by period, for ring seeds; empty where there is no chain.
     endpoints: where to ask first, by relay_id. documents: by epoch, what others are given who ask
-    for the view (SPEC 6.13).
+    for the view (SPEC 6.13). commitments: by blinded key (32 B) and period, to records (SPEC 2.5).
     """
 
     views: tuple[RelayView, ...]
@@ -168,6 +174,7 @@ class SourceSnapshot:
     randomness: Mapping[int, bytes] = field(default_factory=dict)
     endpoints: Mapping[bytes, tuple[Endpoint, ...]] = field(default_factory=dict)
     documents: Mapping[int, bytes] = field(default_factory=dict, repr=False)
+    commitments: Mapping[tuple[bytes, int], Commitment] = field(default_factory=dict, repr=False)
 
 
 class RelaySource(Protocol):

@@ -5,6 +5,7 @@ from typing import Final, Self
 
 from peerstream.identity.address import Address
 from peerstream.identity.network import chain_network_id
+from peerstream.node.chain.board import board_of
 from peerstream.node.chain.contract_calls import (
     ANCHOR,
     EPOCH_S,
@@ -34,8 +35,8 @@ class ChainAnchor:
     """One network on one chain: genesis_hash and parameters_hash 32 bytes, start the first block.
 
     period_s: length of a descriptor period, 0 where no ring is made. trusted_root: one that the
-    network file vouches for. final_tag: the block whose past is taken to stand: "finalized",
-    "safe" or "latest".
+    network file vouches for. board: where commitments to records are. final_tag: the block whose
+    past is taken to stand: "finalized", "safe" or "latest".
     """
 
     chain_id: int
@@ -48,6 +49,7 @@ class ChainAnchor:
     final_tag: str = "finalized"
     period_s: int = 0
     trusted_root: TrustedRoot | None = None
+    board: Address | None = None
 
     @classmethod
     def of_network(cls, network: NetworkParameters, start: int = 0) -> Self:
@@ -68,6 +70,7 @@ class ChainAnchor:
             final_tag=final_tag(network.chain_id),
             period_s=network.period_s,
             trusted_root=network.trusted_root,
+            board=board_of(network.contracts),
         )
 
     @property
@@ -100,12 +103,15 @@ class ChainAnchor:
 
     async def _verify_contracts(self, client: RpcClient) -> None:
         relays, identities = self.relay_registry, self.identity_registry
-        expected = (
+        ours = relays.raw.rjust(32, b"\0")
+        expected = [
             (relays, NETWORK_ID, self.network_id),
             (relays, NETWORK_HASH, self.parameters_hash),
             (relays, EPOCH_S, self.epoch_s.to_bytes(32, "big")),
-            (identities, ANCHOR, relays.raw.rjust(32, b"\0")),
-        )
+            (identities, ANCHOR, ours),
+        ]
+        if self.board is not None:
+            expected.append((self.board, ANCHOR, ours))
         answers = await client.batch(
             [view_call(contract, function, block="latest") for contract, function, _ in expected]
         )

@@ -80,6 +80,7 @@ class Deployment:
             start=self.block,
             final_tag=final_tag(self.chain_id),
             period_s=period_s,
+            board=self.addresses.get(BOARD),
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -18,9 +18,11 @@ RANGE_MAX: Final = 262_144  # blocks for one question, of which the patience is 
 
 
 async def read_logs(
-    client: RpcClient, contracts: Sequence[Address], first: int, last: int
+    client: RpcClient, contracts: Sequence[Address], first: int, last: int, topic: bytes = b""
 ) -> list[Log]:
     """Return the logs of the blocks first..last in their order on the chain.
+
+    topic: of one event, 32 bytes; all events without it.
 
     An endpoint that refuses a range is asked for half of it. Raises EndpointError, as a subclass.
     """
@@ -29,25 +31,29 @@ async def read_logs(
     while first <= last:
         until = min(first + size - 1, last)
         try:
-            part = await _read_range(client, contracts, first, until)
+            part = await _read_range(client, contracts, first, until, topic)
         except (EndpointRefusedError, EndpointTimeoutError, AnswerTooLargeError) as error:
             if until == first or isinstance(error, ContractRevertedError):
                 raise
             size = max(1, (until - first + 1) // 2)
             continue
         logs += _ordered(part, contracts, first, until)
+        if topic and any(log.topics[0] != topic for log in logs):
+            refuse("logs of an event that was not asked for")
         first, size = until + 1, min(2 * size, RANGE_MAX)
     return logs
 
 
 async def _read_range(
-    client: RpcClient, contracts: Sequence[Address], first: int, last: int
+    client: RpcClient, contracts: Sequence[Address], first: int, last: int, topic: bytes
 ) -> list[Any]:
-    request = {
+    request: dict[str, Any] = {
         "address": [str(contract) for contract in contracts],
         "fromBlock": hex(first),
         "toBlock": hex(last),
     }
+    if topic:
+        request["topics"] = ["0x" + topic.hex()]
     return read_list(await client.call("eth_getLogs", request))
 
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+from peerstream.identity.descriptor.commitment import Commitment
 from peerstream.node.chain.anchor import ChainAnchor
 from peerstream.node.chain.blocks import first_block_since, read_header
+from peerstream.node.chain.board import COMMITTED, Board
 from peerstream.node.chain.endpoints import Endpoints
 from peerstream.node.chain.errors import (
     EndpointsDisagreeError,
@@ -53,7 +55,8 @@ class RegistrySnapshot:
 
     views: of the epochs e - 1, e and e + 1, where e is the block's. randomness: 32 bytes for the
     ring of each period around the block's that is known yet. latest: the leaves after all changes,
-    for siblings.
+    for siblings. commitments: to records, by blinded key (32 bytes) and period, for the period of
+    the block and its neighbours.
     """
 
     block: Header
@@ -62,6 +65,7 @@ class RegistrySnapshot:
     identities: IdentitySnapshot = field(repr=False)
     randomness: Mapping[int, bytes] = field(repr=False)
     latest: tuple[RelayEntry, ...] = field(repr=False)
+    commitments: Mapping[tuple[bytes, int], Commitment] = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -69,10 +73,17 @@ class _State:
     relays: RelayHistory = field(default_factory=RelayHistory)
     identities: IdentitySnapshot = field(default_factory=IdentitySnapshot)
     randomness: dict[int, bytes] = field(default_factory=dict)
+    board: Board = field(default_factory=Board)
     block: Header | None = None
 
     def copy(self) -> "_State":
-        return _State(self.relays.copy(), self.identities.copy(), dict(self.randomness), self.block)
+        return _State(
+            self.relays.copy(),
+            self.identities.copy(),
+            dict(self.randomness),
+            self.board.copy(),
+            self.block,
+        )
 
 
 class RegistryReader:
@@ -100,6 +111,7 @@ class RegistryReader:
         self._require_trusted_root(state, block)
         views = await self._views(endpoints, state, block)
         state.randomness = await self._randomness(endpoints, state, block)
+        await self._read_board(endpoints, state, block)
         state.relays.forget_before(self._epoch(block) - 1)
         state.block = block
         self._state = state
@@ -110,6 +122,7 @@ class RegistryReader:
             state.identities.copy(),
             dict(state.randomness),
             tuple(state.relays.latest()),
+            state.board.commitments(),
         )
 
     def _epoch(self, block: Header) -> int:
@@ -168,6 +181,26 @@ class RegistryReader:
         if same != block:
             raise EndpointsDisagreeError("the final block became another one meanwhile")
         return [event for event in events if event is not None]
+
+    async def _read_board(self, endpoints: Endpoints, state: _State, block: Header) -> None:
+        """Follow the commitments of the periods that records can be of."""
+        board, length = self._anchor.board, self._anchor.period_s
+        if board is None or not length:
+            return
+        period = block.timestamp // length
+        if state.block is None:
+            since = max(0, period - 2) * length  # some are made before their period begins
+            begin = await endpoints.agreed(partial(first_block_since, since=since, last=block))
+            first = max(begin.number, self._anchor.start)
+        else:
+            first = state.block.number + 1
+        for start in range(first, block.number + 1, RANGE_MAX):
+            last = min(start + RANGE_MAX - 1, block.number)
+            question = partial(
+                read_logs, contracts=(board,), first=start, last=last, topic=COMMITTED
+            )
+            state.board.apply(await endpoints.agreed(question))
+        state.board.keep(range(period - 1, period + 2))
 
     def _require_trusted_root(self, state: _State, block: Header) -> None:
         trusted = self._anchor.trusted_root

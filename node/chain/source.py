@@ -48,6 +48,7 @@ class ChainSource:
             randomness=snapshot.randomness,
             endpoints=self._first,
             documents=_documents(snapshot),
+            commitments=snapshot.commitments,
         )
 
     async def news(self) -> None:

@@ -16,7 +16,7 @@ from peerstream.node.library.clock import SystemClock
 from peerstream.node.library.sources import SourceSettings, join_source, open_source
 from peerstream.node.network.host import DataPlane, Host, HostOptions
 from peerstream.node.network.node_links import NodeLinks
-from peerstream.node.ports import Environment, ReplayStore
+from peerstream.node.ports import Commit, Environment, ReplayStore
 from peerstream.node.protocol.directory.directory import Directory
 from peerstream.node.protocol.directory.errors import DirectoryIncompleteError
 from peerstream.node.protocol.rendezvous.ranking import nobody
@@ -37,6 +37,8 @@ class NodeSettings:
     it and closes it. static_file: the signed relay file of a static network. source_address: the IP
     that outgoing sockets leave from. data_plane: whose Noise and Yamux carry the bytes. is_contact:
     whose calls come before those of strangers (SPEC 12.7). padding: of links to guards (SPEC 4.5).
+    commit: how our records are committed to on the chain (SPEC 2.5); everybody then sees when we
+    publish, and who pays.
     """
 
     network: NetworkParameters
@@ -47,6 +49,7 @@ class NodeSettings:
     data_plane: DataPlane = DataPlane.OWN
     is_contact: Callable[[Address], bool] = nobody
     padding: PaddingSettings = DEFAULT_PADDING
+    commit: Commit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Assembly:
     replays: ReplayStore
     links: NodeLinks
     is_contact: Callable[[Address], bool] = nobody
+    commit: Commit | None = None
 
     def statistics(self) -> dict[str, Any]:
         """Return counts at this moment, without addresses or keys."""
@@ -104,7 +108,7 @@ async def assemble(settings: NodeSettings) -> AsyncIterator[Assembly]:
         nursery.start_soon(circuits.run)
         gc.collect()
         gc.freeze()  # a full collection over what libp2p imported stalls a node for 40 ms
-        yield Assembly(parts, replays, links, settings.is_contact)
+        yield Assembly(parts, replays, links, settings.is_contact, settings.commit)
         nursery.cancel_scope.cancel()
 
 

@@ -154,7 +154,8 @@ class Node:
         if self.identity is None:
             raise IdentityRequiredError("to be called")
         parts, replays = self._assembly.parts, self._assembly.replays
-        settings = replace(settings, is_contact=self._assembly.is_contact)
+        assembly = self._assembly
+        settings = replace(settings, is_contact=assembly.is_contact, commit=assembly.commit)
         self._service = Service(parts, self.identity, settings, replays)
         return self._service
 

@@ -92,6 +92,7 @@ class Lookups:
             period,
             checks=self.checks(Scope.ACCEPT),
             highest_revision=self._pins.highest_revision(blinded),
+            committed=self._keeper.snapshot.commitments.get((blinded, period)),
         )
         delegation = found.contents.delegation.delegation
         forget_at = (period + 2) * self._network.period_s

@@ -1,10 +1,11 @@
 """Puts a callee's records, and the grant of a listed one, to their stores (SPEC 10.7, 12.5)."""
 
+from collections.abc import Callable
 from typing import Final
 
 import trio
 
-from peerstream.node.ports import PortError
+from peerstream.node.ports import Commit, CommitError, PortError
 from peerstream.node.protocol.circuit.bodies import BODY_MAX
 from peerstream.node.protocol.directory.commands import Kind, Put
 from peerstream.node.protocol.directory.errors import NoSafePathError
@@ -47,6 +48,8 @@ class Publishing:
         self._identity = identity
         self._publisher = publisher
         self.last_error: NotPublishedError | None = None
+        self._uncommitted: dict[int, Publication] = {}
+        self._published = trio.Event()
 
     async def publish_due(self) -> bool:
         """Put whatever is due; whether all of it is out."""
@@ -74,6 +77,8 @@ class Publishing:
         put = Put(Kind.RECORD, publication.record)
         stores = self._parts.keeper.ring(period).responsible(publication.blinded)
         await self._put_to_some(put, set(stores))
+        self._uncommitted[period] = publication
+        self._published.set()
 
     def _make(self, period: int) -> Publication:
         """Make the next record; its revision is on disk before anybody sees it."""
@@ -128,6 +133,30 @@ class Publishing:
         except (CircuitFailedError, CircuitClosedError) as error:
             return str(error)
         return None
+
+    async def keep_commitments(self, commit: Commit, count: Callable[[Exception], None]) -> None:
+        """Commit to what was published, once stores have it, until cancelled.
+
+        `count` learns of what failed; that is tried again unless a newer record took its place.
+        """
+        while True:
+            await self._published.wait()
+            self._published = trio.Event()
+            while (publication := self._next_uncommitted()) is not None:
+                try:
+                    await commit(*self._publisher.commitment(publication))
+                except CommitError as error:
+                    count(error)
+                    await trio.sleep(RETRY_S)
+                    continue
+                if self._uncommitted.get(publication.period) is publication:
+                    del self._uncommitted[publication.period]
+
+    def _next_uncommitted(self) -> Publication | None:
+        wall = self._environment.clock.wall()
+        lasting = {p: each for p, each in self._uncommitted.items() if each.expiry > wall}
+        self._uncommitted = lasting
+        return next(iter(lasting.values()), None)
 
     async def keep_grant(self) -> None:
         """Keep the grant of a listed identity where anybody can look it up, until cancelled.

@@ -69,6 +69,7 @@ class Service:
         self._publisher = self._new_publisher()
         self._publishing = Publishing(parts, identity, self._publisher)
         self._is_contact = settings.is_contact
+        self._commit = settings.commit
         self._door = Doorkeeper(parts.environment, replay, self._rules, self._join)
         self.causes = self._door.causes
         self._introducing = Introducing(
@@ -199,6 +200,9 @@ class Service:
                 nursery.start_soon(self._door.run)
                 nursery.start_soon(self._introducing.run)
                 nursery.start_soon(self._publishing.keep_grant)
+                if self._commit is not None:
+                    count = self._door.count
+                    nursery.start_soon(self._publishing.keep_commitments, self._commit, count)
                 await self._keep(task_status)
         finally:
             with trio.CancelScope(shield=True):

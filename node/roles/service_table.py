@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from peerstream.identity.address import Address
-from peerstream.node.ports import IncomingStream, Peer
+from peerstream.node.ports import Commit, IncomingStream, Peer
 from peerstream.node.protocol.rendezvous.publication import PublicationRules
 from peerstream.node.protocol.rendezvous.ranking import nobody
 from peerstream.node.protocol.session.admission import ServicePolicy
@@ -48,12 +48,14 @@ class ServiceSettings:
     """What an identity offers at the start, its own least level, the cell classes it takes.
 
     `is_contact`: whose calls come before those of strangers, who then have no puzzle to solve.
+    `commit`: how its records are committed to on the chain, if they are.
     """
 
     offers: Mapping[str, ServiceOffer] = field(default_factory=dict)
     level: int = ANONYMOUS
     cell_classes: tuple[int, ...] = (0, 1, 2, 3)
     is_contact: Callable[[Address], bool] = nobody
+    commit: Commit | None = None
 
 
 class ServiceTable:

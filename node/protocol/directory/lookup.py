@@ -10,6 +10,7 @@ from typing import Final
 from peerstream.identity.address import Address
 from peerstream.identity.blinding import blind_public
 from peerstream.identity.delegation import DelegationChecks, SignedDelegation
+from peerstream.identity.descriptor.commitment import Commitment
 from peerstream.identity.descriptor.contents import DescriptorContents
 from peerstream.identity.descriptor.record import Record, RecordRules
 from peerstream.identity.descriptor.sealing import open_descriptor
@@ -75,11 +76,14 @@ class Judge:
         *,
         checks: DelegationChecks,
         highest_revision: int,
+        committed: Commitment | None = None,
     ) -> Found:
         """Return the descriptor that a store gave, once all of it holds.
 
-        `highest_revision`: the highest one seen under this blinded key. `checks.now` is directory
-        time. Raises IdentityError as a subclass (stale, forged, expired or revoked, another
+        `highest_revision`: the highest one seen under this blinded key; `committed`: what the key
+        said of its newest record on the chain. `checks.now` is directory time.
+
+        Raises IdentityError as a subclass (stale, rolled back, forged, expired or revoked, another
         identity, another network), MalformedDocumentError for a handshake key that is none,
         ViewMismatchError, TooFewPointsError.
         """
@@ -87,6 +91,8 @@ class Judge:
         record = Record.parse(document).verify(
             now=checks.now, rules=self.rules, blinded=blinded, highest_revision=highest_revision
         )
+        if committed is not None:
+            committed.require(record)
         contents = open_descriptor(
             record,
             sought.identity_key,

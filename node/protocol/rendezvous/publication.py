@@ -7,6 +7,7 @@ not recognised by its minute.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Final
 
 from peerstream.identity import IdentityKey, SignedDelegation
@@ -20,6 +21,7 @@ from peerstream.identity.descriptor import (
     seal_descriptor,
 )
 from peerstream.identity.descriptor import HandshakeKey as PublishedKey
+from peerstream.identity.descriptor.commitment import Commitment
 from peerstream.identity.descriptor.sealing import round_expiry
 from peerstream.node.protocol.onion.kem import SEED_SIZE, KemPrivateKey
 from peerstream.node.protocol.rendezvous.call import PRIVATE
@@ -237,6 +239,13 @@ class Publisher:
         third = life * share // whole
         state.due_at = wall + third + self._drawn(third)
         return Publication(period, state.key.blinded, revision, expiry, record)
+
+    def commitment(self, publication: Publication) -> tuple[Commitment, bytes]:
+        """Return what this period's key may say of a record on the chain, and its signature."""
+        key = blind_secret(self._identity_key, publication.period, self._audience.contact_secret)
+        digest = sha256(publication.record).digest()
+        said = Commitment(key.public, publication.period, publication.revision, digest)
+        return said, said.sign(key, self._rules.network_id)
 
     def failed(self, period: int, again_at: int) -> None:
         """No store took the record just made: it is due again at the unix second `again_at`."""

@@ -81,11 +81,11 @@ class Chain:
         timing = RpcTiming(timeout_s=5.0, tries=3, backoff_s=0.1)
         return RpcClient(url, timing=timing, transport=transport)
 
-    def reader(self, *handlers: Handler, **options) -> RegistryReader:
-        """Return a reader over endpoints that these handlers answer for."""
+    def reader(self, *handlers: Handler, anchor=None, **options) -> RegistryReader:
+        """Return a reader over endpoints that these handlers answer for; by another anchor."""
         found = handlers or (self.handle, self.handle)
         clients = [self.client(handler, f"http://e{n}.example") for n, handler in enumerate(found)]
-        return RegistryReader(Endpoints.of(clients), self.anchor(), **options)
+        return RegistryReader(Endpoints.of(clients), anchor or self.anchor(), **options)
 
     def anchor(self):
         """What ties a reader to the deployment, with rings."""

@@ -43,6 +43,7 @@ async def test_only_the_contracts_of_the_network_are_named(populated):
     assert {word.strip("[],") for word in named} == {
         str(anchor.relay_registry),
         str(anchor.identity_registry),
+        str(anchor.board),
     }
 
 

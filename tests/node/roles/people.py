@@ -102,12 +102,14 @@ class Person:
         for task in (self.node.keeper.run, self.circuits.run, self.client.run):
             nursery.start_soon(task)
 
-    async def serve(self, level: int = 2, nursery=None, is_contact=nobody, **handlers) -> None:
+    async def serve(
+        self, level: int = 2, nursery=None, is_contact=nobody, commit=None, **handlers
+    ) -> None:
         offers = {
             name: handler if isinstance(handler, ServiceOffer) else ServiceOffer(handler)
             for name, handler in handlers.items()
         }
-        settings = ServiceSettings(offers=offers, level=level, is_contact=is_contact)
+        settings = ServiceSettings(offers=offers, level=level, is_contact=is_contact, commit=commit)
         self.service = Service(self.parts, self.identity, settings, self.storage)
         await (nursery or self.world.nursery).start(self.service.run)
 
