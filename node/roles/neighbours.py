@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TICK_S: Final = 0.25
+LINKS_MAX: Final = 1_900  # of the 2 000 connections that the listener holds (SPEC 9.2)
+RESTING_S: Final = 30.0  # at least so long without a circuit is whose link makes room
+CROWDED_S: Final = 1.0
 
 
 class Neighbours:
@@ -50,6 +54,8 @@ class Neighbours:
         self._spare_setups = spare_setups(environment.clock.now())
         self._links: Links | None = None
         self._open: set[Link] = set()
+        self.links_max = LINKS_MAX
+        self._crowded_at = -math.inf
         self.padder = Padder(environment, padding)
 
     def attach(self, links: Links) -> None:
@@ -156,5 +162,24 @@ class Neighbours:
                 link.credit_scale = credit_scale(
                     link.round_trip, held_bytes=held, held_max=HELD_BYTES_MAX
                 )
+            self._make_room(now)
             self.padder.tick(now)
             self._wake()
+
+    def _make_room(self, now: float) -> None:
+        """End links of clients without circuits, longest at rest first, before all are taken."""
+        excess = len(self._open) - self.links_max
+        if excess <= 0 or now - self._crowded_at < CROWDED_S:
+            return
+        self._crowded_at = now
+        resting = [
+            link
+            for link in self._open
+            if link.peer is None
+            and not link.dialer
+            and not link.circuits
+            and now - link.rested_at >= RESTING_S
+        ]
+        for link in nsmallest(excess, resting, key=lambda each: each.rested_at):
+            self.causes["RestingLinkClosed"] += 1
+            self.links.close(link)

@@ -70,8 +70,9 @@ class Link:
     a client shares with others. The driver sets `on_output` (called once when output appears, until
     `data_to_send` emptied it), ticks, and closes the connection when `receive_data` raises or
     `failure` is set. `watched`: a silent neighbour is asked whether it lives also while circuits
-    rest. `constant`: the rate at which it sends, if that is constant. `credit_scale` multiplies the
-    initial windows, for long round trips. HELLO waits to be sent from the start.
+    rest. `rested_at`: since when no circuit is open. `constant`: the rate at which it sends, if
+    that is constant. `credit_scale` multiplies the initial windows, for long round trips. HELLO
+    waits to be sent from the start.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Link:
     ) -> None:
         self.peer = peer
         self.dialer = dialer
-        self.now = now
+        self.now = self.rested_at = now
         self.pool = pool if pool is not None else BufferPool()
         self.on_output: Callable[[Link], None] = _ignore
         self.on_setup: Callable[[Link, int, bytes], None] | None = None
@@ -257,6 +258,8 @@ class Link:
         if leg.closed:
             return
         del self._legs[leg.circuit_id]
+        if not self._legs:
+            self.rested_at = self.now
         if not self._is_own(leg.circuit_id):
             self._peer_circuits -= 1
         leg.detach()
