@@ -20,7 +20,7 @@ import trio
 from peerstream.node.protocol.circuit.token_bucket import TokenBucket
 
 PACES_MAX: Final = 4_096  # places remembered before those at rest are forgotten
-BLAME: Final = 8.0  # further connections that one which came to nothing is counted as
+BLAME: Final = 16.0  # further connections that one which came to nothing is counted as
 _SLEEP_MIN_S: Final = 0.001  # a rounding error of a token is waited for too
 
 
@@ -146,8 +146,7 @@ class Gate:
 
     def blame(self, where: str) -> None:
         """Count a connection that came to nothing, by the other side's fault, as several."""
-        now, pace = self._now(), self._pace(where)
-        pace.keep(max(0.0, pace.tokens(now) - BLAME), now)
+        self._pace(where).owe(BLAME, self._now())
 
     def _pace(self, where: str) -> TokenBucket:
         limits, now = self.limits, self._now()

@@ -28,6 +28,10 @@ class TokenBucket:
         """Give up what is there beyond `most` tokens."""
         self._tokens = min(most, self.tokens(now))
 
+    def owe(self, amount: float, now: float) -> None:
+        """Take `amount` tokens whether they are there or not; the debt is at most one burst."""
+        self._tokens = max(-self._burst, self.tokens(now) - amount)
+
     def take(self, now: float, amount: float = 1.0) -> bool:
         """Take `amount` tokens if there are so many."""
         if self.tokens(now) < amount:
