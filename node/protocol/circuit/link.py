@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from peerstream.node.protocol.circuit.constant import ConstantRate
 
 _CELL: Final = int(FrameType.CELL)
+CELL_LEAST: Final = 1_024  # bytes at once: the smallest cell
 _EXPECT_ANSWER: Final = frozenset({FrameType.HELLO, FrameType.SETUP, FrameType.PING})
 _unpack: Final = HEADER.unpack_from
 
@@ -112,7 +113,8 @@ class Link:
         self._last_peer_id = self._own_half ^ DIALER_CIRCUITS
         self._peer_circuits = 0
         self._peer_circuits_max = limits.circuits_max
-        self._unheard = self._announced = False
+        # An answer is due; output was told of; cells came since the last PONG.
+        self._unheard = self._announced = self._used = False
         hello = Hello(LINK_VERSIONS, 0, 0, 0, limits.circuits_max)
         self.send(0, FrameType.HELLO, hello.encode())
 
@@ -133,6 +135,8 @@ class Link:
         self.now = now
         self._liveness.heard(now)
         self._unheard = False
+        if len(data) >= CELL_LEAST:
+            self._used = True
         try:
             view = memoryview(data)
             position = 0
@@ -203,6 +207,7 @@ class Link:
             outstanding = self._unheard or any(leg.waiting for leg in self._legs.values())
             relayed = self.on_setup is not None and self.peer is not None and bool(self._legs)
             watched = self.watched or relayed  # not a client: only padding may break its silence
+            outstanding = outstanding or (watched and self._used)
             if self._liveness.ping_due(now, outstanding=outstanding, watched=watched):
                 self.send(0, FrameType.PING, self._liveness.ping(now))
             elif self._liveness.dead:
@@ -359,6 +364,7 @@ class Link:
             self.send(0, FrameType.PONG, body)
         elif frame_type is FrameType.PONG:
             self._liveness.pong(body, self.now)
+            self._used = False
         elif frame_type is FrameType.PADNEG:
             self.peer_padding = PaddingRate.decode(body)
         elif frame_type is FrameType.HELLO:

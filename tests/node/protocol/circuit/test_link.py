@@ -336,6 +336,30 @@ def test_pings_of_two_idle_sides_come_to_rest():
     assert network.cables[0].carried == before
 
 
+@pytest.mark.parametrize(("carried", "asked_after"), [(CELL_SIZES[0], 1.0), (0, 2.5)])
+def test_a_watched_neighbour_is_asked_sooner_when_cells_came_and_stopped(carried, asked_after):
+    """Padding of that size counts as well: both look alike to whoever watches."""
+    link, _ = listener()
+    link.watched = True
+    link.receive_data(encode_frame(0, FrameType.PADDING, bytes(carried)), 0.0)
+    quiet = asked_after - 0.25
+    link.tick(0.0)  # the first PING measures the round trip
+    measuring = sent(link)
+    assert [kind for _, kind, _ in measuring] == [FrameType.PING]
+    link.receive_data(encode_frame(0, FrameType.PONG, measuring[0][2]), 0.0)
+    link.receive_data(encode_frame(0, FrameType.PADDING, bytes(carried)), 0.0)
+    link.tick(quiet)
+    assert sent(link) == []
+    link.tick(asked_after)
+    [(_, kind, body)] = sent(link)
+    assert kind is FrameType.PING
+    link.receive_data(encode_frame(0, FrameType.PONG, body), asked_after)
+    link.tick(asked_after + 2.25)
+    assert sent(link) == []  # it answered: no more than any that rests
+    link.tick(asked_after + 2.75)
+    assert len(sent(link)) == 1
+
+
 def test_a_neighbour_that_reads_no_answers_is_closed():
     link, _ = listener()
     ping = encode_frame(0, FrameType.PING, bytes(8))
