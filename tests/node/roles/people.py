@@ -70,16 +70,21 @@ def make_identity(name: str, network_id: bytes, wall: int, **changes) -> LocalId
 
 
 class Person:
-    """A node with an identity, which calls and can be called."""
+    """A node with an identity, which calls and can be called.
 
-    def __init__(self, world: World, name: str, **changes) -> None:
+    `before`: the same person, whose process was killed; its disk is still there.
+    """
+
+    def __init__(
+        self, world: World, name: str, before: "Person | None" = None, **changes: object
+    ) -> None:
         self.world = world
         number = int.from_bytes(name.encode(), "big") % 1_000_003
-        self.node: Node = world.client(number)
+        self.node: Node = world.client(number + (1_000_003 if before else 0))
         network = world.network
         self.identity = make_identity(name, network.network_id, world.clock.wall(), **changes)
-        self.pins = MemoryPins(network.network_id)
-        self.storage = MemoryStorage()
+        self.pins = before.pins if before else MemoryPins(network.network_id)
+        self.storage = before.storage if before else MemoryStorage()
         environment = self.node.environment
         self.circuits = Circuits(environment, network, self.node.neighbours, self.pins)
         self.parts = NodeParts(
@@ -92,8 +97,8 @@ class Person:
     def target(self) -> Target:
         return Target.of_card(self.identity.card)
 
-    async def start(self) -> None:
-        nursery = self.world.nursery
+    async def start(self, nursery=None) -> None:
+        nursery = nursery or self.world.nursery
         nursery.start_soon(self.node.neighbours.run)
         await self.node.keeper.start()
         self.circuits.refresh_guards()
