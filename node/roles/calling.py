@@ -1,6 +1,7 @@
 """One call, driven: circuits for its introductions, the callee's answer (SPEC 10.6, 12.3)."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import trio
 
@@ -47,7 +48,8 @@ class Calling:
         self._circuits = circuits
         self._now = environment.clock.now
         self._cell_class = cell_class
-        self._care = care
+        # One at a time, each with a message of its own; what is held up may still be passed on.
+        self._care = replace(care, patience_s=care.patience_s / 2, stagger_s=math.inf)
 
     async def at_level_2(self, listener: Listener) -> Joined:
         """Introduce until the callee joins at the listener.
@@ -77,11 +79,12 @@ class Calling:
     async def _introduce(self, rendezvous: bytes) -> None:
         """Try one introduction point after the other until NoAnswerError, or cancelled."""
         while True:
+            began = self._now()
             circuit = await self._open(Command.INTRODUCE, rendezvous)
             if circuit is None:
                 continue
             circuit.close()
-            self._call.passed_on(self._now())
+            self._call.passed_on(self._now(), self._now() - began)
             await self._let_pass()
 
     async def _let_pass(self) -> None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import trio
 
@@ -27,14 +27,19 @@ from peerstream.node.protocol.directory.paths import (
 )
 from peerstream.node.protocol.wire.command import Command
 from peerstream.node.roles.circuit import OwnedCircuit
+from peerstream.node.roles.doubts import Doubts, ladder
 from peerstream.node.roles.errors import CircuitFailedError, CommandRefusedError, NoGuardError
 from peerstream.node.roles.guarding import Guarding
 from peerstream.node.roles.neighbours import Neighbours
+from peerstream.node.roles.racing import Race
 
 ATTEMPTS: Final = 3
 DETOURS: Final = 6
 DRAWS_MAX: Final = 64  # for a last hop apart from others; misses are rare in a network worth using
-SLOW_S: Final = 10.0
+STAGGERS: Final = 4  # of a path's patience, before another path is tried beside it
+WAITS: Final = 3  # for a guard
+RUNNERS: Final = 3  # paths at once, where it is better to try another than to wait
+SAID: Final = 2  # as many doubts is the word of a hop about the next one worth
 TICK_S: Final = 1.0
 
 
@@ -42,11 +47,20 @@ TICK_S: Final = 1.0
 class Care:
     """What a circuit must mind when relays are known or feared to be dead.
 
-    away: relays that it shall not lead through, while there are others. patience_s: for one path.
+    away: relays that it shall not lead through, while there are others; if they are only feared to
+    be dead, since when: circuits over them that were answered later clear them. patience_s: for one
+    path; stagger_s: before another one is tried beside it.
     """
 
     away: frozenset[bytes] = frozenset()
     patience_s: float = math.inf
+    stagger_s: float = math.inf
+    since: float = math.inf
+
+    @classmethod
+    def hurry(cls, away: frozenset[bytes], patience_s: float, since: float = math.inf) -> Self:
+        """Return the care of whoever has others waiting; of no hurry if patience has no end."""
+        return cls(away, patience_s, patience_s / STAGGERS, since)
 
     @property
     def hurried(self) -> bool:
@@ -95,7 +109,7 @@ class Circuits:
         self._neighbours = neighbours
         self._directory = neighbours.directory
         self.guarding = Guarding(environment, network, neighbours, store)
-        self._slow: dict[bytes, float] = {}  # behind guards, on paths that were waited for in vain
+        self._doubts = Doubts()
         self._open: set[OwnedCircuit] = set()
 
     @property
@@ -132,9 +146,16 @@ class Circuits:
         reached by its backup. Raises CommandRefusedError when the last hop refused, NoGuardError,
         NoSafePathError, DirectoryIncompleteError, else CircuitFailedError.
         """
-        attempts, detours = plan.attempts, plan.detours
+        tries = _Tries(plan.attempts, plan.detours)
+        if math.isinf(plan.care.stagger_s):
+            return await self._open_in_turn(plan, tries)
+        race = Race(lambda: self._open_in_turn(plan, tries), OwnedCircuit.close, RUNNERS)
+        return await race.run(plan.care.stagger_s)
+
+    async def _open_in_turn(self, plan: CircuitPlan, tries: "_Tries") -> OwnedCircuit:
+        """Try one path after the other."""
         while True:
-            path = self._path(plan)
+            path = await self._next_path(plan, tries)
             link = await self.guarding.dial(path[0], plan.care.patience_s)
             if link is None:
                 continue
@@ -143,40 +164,49 @@ class Circuits:
             except CommandRefusedError:
                 raise
             except CircuitFailedError as error:
-                if detours and (error.unreached or (error.absent and len(plan.named) != 1)):
-                    detours -= 1
-                    continue
-                attempts -= 1
-                if attempts <= 0:
+                is_detour = error.unreached or (error.absent is not None and len(plan.named) != 1)
+                if self.guarding.lacks_vanguards() and tries.wait():
+                    await self.guarding.another(plan.level)
+                elif not tries.another(is_detour=is_detour):
+                    raise
+
+    async def _next_path(self, plan: CircuitPlan, tries: "_Tries") -> tuple[bytes, ...]:
+        """Return a path; where no guard is up, wait for one more."""
+        while True:
+            try:
+                return self._path(plan)
+            except NoGuardError:
+                if not tries.wait() or not await self.guarding.another(plan.level):
                     raise
 
     def _path(self, plan: CircuitPlan) -> tuple[bytes, ...]:
         inputs = self._inputs()
-        for away in self._to_avoid(plan.care):
+        for away in self._to_avoid(plan.care, plan.level):
             try:
                 return self._draw(plan, keep_away(inputs, away, plan.level, plan.named))
-            except (NoGuardError, NoSafePathError):
+            except (NoGuardReachableError, NoSafePathError):
                 continue  # in a small network there may be no others; a path through some is better
-        return self._draw(plan, inputs)
+        try:
+            return self._draw(plan, inputs)
+        except NoGuardReachableError as error:
+            self.guarding.lost(plan.level)
+            raise NoGuardError(str(error)) from error
 
-    def _to_avoid(self, care: Care) -> list[frozenset[bytes]]:
+    def _to_avoid(self, care: Care, level: int) -> list[frozenset[bytes]]:
         """Return what to keep away from, if that goes; else from the next."""
-        now = self._environment.clock.now()
-        self._slow = {relay_id: until for relay_id, until in self._slow.items() if until > now}
-        said = care.away | self.guarding.said_dead()
-        wider = said.union(self._slow) if care.hurried else said
-        return [away for away in dict.fromkeys((wider, said, care.away)) if away]
+        counts = self._doubts.counts(self._environment.clock.now()) if care.hurried else {}
+        for relay_id in care.away - self._doubts.proved_since(care.since):
+            counts[relay_id] = counts.get(relay_id, 0) + 1
+        for relay_id in self.guarding.said_dead(level):
+            counts[relay_id] = counts.get(relay_id, 0) + SAID
+        return ladder(counts, frozenset(self.guarding.state.vanguard_ids()))
 
     def _draw(self, plan: CircuitPlan, inputs: PathInputs) -> tuple[bytes, ...]:
         chooser, candidates = PathChooser(inputs), inputs.candidates
         entropy = self._environment.entropy
         others = [candidates[relay_id] for relay_id in plan.apart if relay_id in candidates]
         for _ in range(DRAWS_MAX):
-            try:
-                path = chooser.path(plan.purpose, plan.level, entropy, plan.named)
-            except NoGuardReachableError as error:
-                self.guarding.lost(plan.level)
-                raise NoGuardError(str(error)) from error
+            path = chooser.path(plan.purpose, plan.level, entropy, plan.named)
             if not others or not candidates[path[-1]].conflicts(others):
                 return path
         raise NoSafePathError(f"no relay is apart from {len(others)} others")
@@ -192,12 +222,7 @@ class Circuits:
         self._open.add(owned)
         self._neighbours.links.wake()
         try:
-            with trio.fail_after(plan.care.patience_s):
-                await owned.ready()
-        except trio.TooSlowError as error:
-            owned.close()
-            self._slow |= dict.fromkeys(path[1:], self._environment.clock.now() + SLOW_S)
-            raise CircuitFailedError("a path took too long", unreached=True) from error
+            await self._answered(owned, plan.care)
         except CircuitFailedError as error:
             if error.absent is not None:
                 self.guarding.hearsay.note(*error.absent, self._environment.clock.now())
@@ -207,7 +232,21 @@ class Circuits:
             owned.close()
             raise
         self.guarding.hearsay.refute(path)
+        self._doubts.prove(path, self._environment.clock.now())
         return owned
+
+    async def _answered(self, owned: OwnedCircuit, care: Care) -> None:
+        """Wait for a circuit to stand; doubt its relays when that takes long."""
+        now = self._environment.clock.now
+        with trio.move_on_after(min(care.stagger_s, care.patience_s)):
+            await owned.ready()
+            return
+        self._doubts.note(owned.path, now())
+        try:
+            with trio.fail_after(care.patience_s - min(care.stagger_s, care.patience_s)):
+                await owned.ready()
+        except trio.TooSlowError as error:
+            raise CircuitFailedError("a path took too long", unreached=True) from error
 
     def _send_setup(self, link: Link, owned: OwnedCircuit, plan: CircuitPlan) -> None:
         clock = self._environment.clock
@@ -240,6 +279,28 @@ class Circuits:
                 else:
                     owned.port.tick(now)
             self._neighbours.links.wake()
+
+
+class _Tries:
+    """How many more paths may be tried, and detours beside them."""
+
+    def __init__(self, attempts: int, detours: int) -> None:
+        self._attempts = attempts
+        self._detours = detours
+        self._waits = WAITS
+
+    def another(self, *, is_detour: bool) -> bool:
+        """Count a path that failed; whether one more may follow."""
+        if is_detour and self._detours > 0:
+            self._detours -= 1
+            return True
+        self._attempts -= 1
+        return self._attempts > 0
+
+    def wait(self) -> bool:
+        """Count that there was no guard; whether to wait for one."""
+        self._waits -= 1
+        return self._waits >= 0
 
 
 def _body(plan: CircuitPlan, last_hop: bytes, binding: bytes) -> bytes:

@@ -147,7 +147,8 @@ class Client:
             stream = driver.early_stream(wish.service, len(wish.early), answer.early_response)
         driver.attach(0, dialled.circuit, level)
         if self._nursery is not None:
-            keeper = PathKeeper(driver, replace(wish, service="", early=b""), self.dialler)
+            wish = replace(wish, service="", early=b"")
+            keeper = PathKeeper(driver, wish, self.dialler, self._environment.clock)
             self._nursery.start_soon(keeper.run)
         return driver, stream, answer.takes_stream
 

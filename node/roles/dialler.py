@@ -42,7 +42,7 @@ ANONYMOUS: Final = 2
 DEFAULT_CLASS: Final = 2
 DESCRIPTORS_MAX: Final = 1_024  # kept; the oldest is fetched again
 TRIES_MAX: Final = 3
-PAUSES_S: Final = (0.3, 1.0)
+PAUSES_S: Final = (0.3, 0.7)
 TRY_AGAIN_S: Final = 30.0  # after so long a dial ends with the call that it is in
 
 
@@ -262,6 +262,7 @@ class Dialler:
             service=wish.service,
             early=wish.early if found.contents.accepts_early else b"",
             patience_s=wish.care.patience_s,
+            next_s=wish.care.stagger_s,
             puzzle=favour.puzzle,
             ticket=favour.ticket,
         )

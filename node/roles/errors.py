@@ -38,8 +38,8 @@ class CircuitClosedError(RoleError):
 class NoGuardError(RoleError):
     """None of our guards can be reached: check the connection to the Internet, then wait.
 
-    If other relays answer, one more is drawn after half a minute, and three in months: whoever can
-    block guards should not choose them.
+    If other relays answer, one more is drawn at once, and three in months: whoever can block guards
+    should not choose them.
     """
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from peerstream.node.protocol.rendezvous.ranking import HeldSession
 from peerstream.node.protocol.rendezvous.reception import AdmittedCall
 from peerstream.node.roles.circuit import OwnedCircuit
+from peerstream.node.roles.circuits import NO_CARE, Care
 from peerstream.node.roles.sessions import SessionDriver
 
 
@@ -31,10 +32,10 @@ class HeldSessions:
         key = None if driver is None else driver.session.held_key(session_id)
         return None if driver is None or key is None else HeldSession(key, driver.peer.level)
 
-    def suspects(self, call: AdmittedCall | None) -> frozenset[bytes]:
-        """Return the relays on paths that the caller of a session says are dead."""
+    def care(self, call: AdmittedCall | None, now: float) -> Care:
+        """Return how to join a call: quickly, and around what it says is dead, if it resumes."""
         driver = None if call is None else self._drivers.get(call.resumes)
-        return frozenset() if driver is None else driver.suspects()
+        return NO_CARE if driver is None else Care.hurry(driver.suspects(), driver.patience_s, now)
 
     def resume(self, call: AdmittedCall, circuit: OwnedCircuit, level: int) -> None:
         """Go on over a circuit; close it when the session is over, or went on by another call."""

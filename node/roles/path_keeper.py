@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from peerstream.identity.errors import IdentityError
-from peerstream.node.ports import PortError
+from peerstream.node.ports import Clock, PortError
 from peerstream.node.protocol.errors import ProtocolError
 from peerstream.node.protocol.session.frames import AddPath
 from peerstream.node.protocol.session.multipath import Need
@@ -21,12 +21,9 @@ if TYPE_CHECKING:
     from peerstream.node.roles.pool import Listener
 
 JOIN_S: Final = 12.0
-# For each path and point of a call that resumes, as round trips of the session within bounds: a way
-# to the callee and back, and the callee's own circuit, are about three.
-ROUND_TRIPS: Final = 8
-PATIENCE_S: Final = (0.6, 4.0)
-FACTORS: Final = (1.0, 1.0, 2.0, math.inf)  # of call after call
-PAUSES_S: Final = (0.0, 0.0, 0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # behind each of them
+HURRY_S: Final = 6.0  # so long calls that resume are in a hurry; then as long, half as much
+AGAIN_S: Final = 0.2  # between those
+PAUSES_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # behind each of those that follow
 OFFER_PAUSES_S: Final = (2.0, 8.0, 30.0)  # between offers of a path
 ANONYMOUS: Final = 2
 _PASSING: Final = (RoleError, ProtocolError, PortError, IdentityError)
@@ -38,9 +35,10 @@ class PathKeeper:
     One thing at a time, because a call that resumes begins above all numbers that were used.
     """
 
-    def __init__(self, driver: SessionDriver, wish: Wish, dialler: Dialler) -> None:
+    def __init__(self, driver: SessionDriver, wish: Wish, dialler: Dialler, clock: Clock) -> None:
         """`wish`: the call that made the session, without a service."""
         self._driver = driver
+        self._now = clock.now
         # Not below the level reached, whatever the callee asks for now.
         level = max(wish.dialling.level, driver.peer.level)
         self._wish = replace(wish, dialling=replace(wish.dialling, level=level))
@@ -68,21 +66,20 @@ class PathKeeper:
         What still hangs on its old paths is given up only when the call was answered: they may
         come back to life before that.
         """
-        driver, tries = self._driver, 0
+        driver, patient, began = self._driver, 0, self._now()
         while driver.need is Need.RESUME:
-            await self._call(self._patience_s() * FACTORS[min(tries, len(FACTORS) - 1)])
-            with trio.move_on_after(PAUSES_S[min(tries, len(PAUSES_S) - 1)]):
+            factor = _factor(self._now() - began)
+            await self._call(Care.hurry(driver.suspects(), driver.patience_s * factor, began))
+            pause_s = AGAIN_S
+            if math.isinf(factor):
+                pause_s = PAUSES_S[min(patient, len(PAUSES_S) - 1)]
+                patient += 1
+            with trio.move_on_after(pause_s):
                 await driver.need_changed(Need.RESUME)
-            tries += 1
 
-    def _patience_s(self) -> float:
-        least, most = PATIENCE_S
-        return max(least, min(most, ROUND_TRIPS * self._driver.session.round_trip))
-
-    async def _call(self, patience_s: float) -> None:
-        driver, session = self._driver, self._driver.session
-        ticket = session.resume_ticket()
-        wish = replace(self._wish, resume=ticket, care=Care(driver.suspects(), patience_s))
+    async def _call(self, care: Care) -> None:
+        driver = self._driver
+        wish = replace(self._wish, resume=driver.session.resume_ticket(), care=care)
         try:
             dialled = await self._dialler.dial(wish)
         except _PASSING:
@@ -139,3 +136,10 @@ class PathKeeper:
         listener = self._offered.get(number)
         if listener is not None:
             listener.circuit.close()
+
+
+def _factor(elapsed_s: float) -> float:
+    """Return by how much more than at first a path is waited for, so long after calls began."""
+    if elapsed_s < HURRY_S:
+        return 1.0
+    return 2.0 if elapsed_s < 2 * HURRY_S else math.inf

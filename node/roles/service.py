@@ -27,7 +27,7 @@ from peerstream.node.protocol.session.session import Session
 from peerstream.node.protocol.wire.command import Command
 from peerstream.node.protocol.wire.status import Status
 from peerstream.node.roles.circuit import OwnedCircuit
-from peerstream.node.roles.circuits import Care, CircuitPlan
+from peerstream.node.roles.circuits import CircuitPlan
 from peerstream.node.roles.client import HOPS
 from peerstream.node.roles.doorkeeper import Doorkeeper
 from peerstream.node.roles.errors import RoleError
@@ -283,7 +283,7 @@ class Service:
             body=Joining(request.cookie, invitation.message2).encode(),
             named=(request.relay_id,),
             cell_class=request.cell_class,
-            care=Care(self._sessions.suspects(invitation.call)),
+            care=self._sessions.care(invitation.call, self._environment.clock.now()),
         )
         try:
             circuit = await self._parts.circuits.open(plan)

@@ -22,6 +22,10 @@ from peerstream.node.roles.streams import SessionStream
 FAREWELL_S: Final = 3.0
 SUSPECT_S: Final = 30.0  # so long relays of a path that broke are gone round
 GUARD_SILENT_S: Final = 0.8  # silent paths are 1.5 s old; their guard was asked after 1 to 1.25 s
+# For each path and point of a call that resumes, as round trips of the session within bounds: a way
+# to the peer and back, and the callee's own circuit, are about three.
+ROUND_TRIPS: Final = 8
+PATIENCE_S: Final = (0.6, 4.0)
 _NEVER: Final = float("inf")
 
 
@@ -129,6 +133,12 @@ class SessionDriver:
             silent.discard(max(heard, key=heard.__getitem__))
         behind = {relay for circuit in circuits for relay in circuit.path[1:]}
         return frozenset(behind | silent) - (heard.keys() - silent)
+
+    @property
+    def patience_s(self) -> float:
+        """How long one path is waited for while the session stands still."""
+        least, most = PATIENCE_S
+        return max(least, min(most, ROUND_TRIPS * self.session.round_trip))
 
     @property
     def relays(self) -> frozenset[bytes]:

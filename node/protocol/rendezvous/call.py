@@ -6,6 +6,7 @@ callee may join as long as the call is not over.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -35,8 +36,11 @@ from peerstream.node.protocol.wire.sizes import COOKIE_SIZE
 
 JOIN_SECONDS: Final = 12.0  # from the introduction that was passed on to the callee's answer
 NEXT_SECONDS: Final = 2.0  # the same, before another point is asked while the answer may still come
+NEXT_LEAST: Final = 0.5
+NEXT_TIMES: Final = 4  # as long as the introduction took: its way on and the callee's way back
 ATTEMPTS_MAX: Final = 3  # introductions that points had to answer for
 BROKEN_PATHS_MAX: Final = 6  # circuits that ended on their way to a point
+BROKEN_PATHS_HURRIED: Final = 2  # where another call will follow soon
 PRIVATE: Final = 1
 
 
@@ -84,7 +88,8 @@ class CallTerms:
     `blinded` and `period` name the descriptor; `epoch` and `root` (32 B) our view of the relay set;
     `bucket` = unix seconds / 600; `cookie` is the 32 B that we listen for, drawn for this call
     alone. At level 1 each introduction draws one of its own. `patience_s`: for each point, where
-    another call will follow soon. `puzzle`: a solution, 24 B; `ticket`: of an earlier call, 48 B.
+    another call will follow soon; `next_s`: before another one is asked, while both may answer.
+    `puzzle`: a solution, 24 B; `ticket`: of an earlier call, 48 B.
     """
 
     network_id: bytes
@@ -99,6 +104,7 @@ class CallTerms:
     service: str = ""
     early: bytes = field(default=b"", repr=False)
     patience_s: float = math.inf
+    next_s: float = NEXT_SECONDS
     puzzle: bytes = b""
     ticket: bytes = field(default=b"", repr=False)
 
@@ -142,6 +148,7 @@ class Call:
         self._asked: IntroductionPoint | None = None  # the last one
         self._attempts = 0
         self._broken_paths = 0
+        self._unreached: Counter[bytes] = Counter()  # how often each of those left
         self._handshakes: list[CallerHandshake] = []
         self._reasons: list[str] = []
         self._pass = pass_in(terms.ticket)
@@ -167,7 +174,8 @@ class Call:
         """
         if self.state is State.READY:
             if self._may_ask:
-                return tuple(self._left)
+                fewest = min(self._unreached[relay_id] for relay_id in self._left)
+                return tuple(r for r in self._left if self._unreached[r] == fewest)
             self._advance(Input.FAIL)
         if self.state is State.FAILED:
             raise self._no_answer()
@@ -239,12 +247,18 @@ class Call:
             callee, request, entropy=self._entropy, identity=self._identity, resume=self._resume
         )
 
-    def passed_on(self, now: float) -> None:
-        """Note that the point took the introduction; the callee has until `deadline`."""
+    def passed_on(self, now: float, took: float = math.inf) -> None:
+        """Note that the point took the introduction; the callee has until `deadline`.
+
+        `took`: seconds until it did, which shows how far away everything is.
+        """
         self._advance(Input.PASSED_ON)
         waits_on = self._terms.level != PRIVATE  # at level 1 the circuit is closed with the attempt
-        patience = NEXT_SECONDS if waits_on and self._may_ask else JOIN_SECONDS
-        self.deadline = now + min(patience, self._terms.patience_s)
+        patience = self._terms.patience_s
+        if waits_on and self._may_ask:
+            soon = min(NEXT_SECONDS, max(NEXT_LEAST, NEXT_TIMES * took))
+            patience = min(patience, self._terms.next_s, soon)
+        self.deadline = now + min(patience, JOIN_SECONDS)
 
     def refused(self, reason: str) -> None:
         """Note that the introduction point refused, or was not reached: try the next one.
@@ -268,16 +282,18 @@ class Call:
         self._advance(Input.UNREACHED)
         self._reasons.append(reason)
         self._broken_paths += 1
-        if self._asked is not None and self._broken_paths <= BROKEN_PATHS_MAX:
+        hurried = self._terms.patience_s < math.inf
+        most = BROKEN_PATHS_HURRIED if hurried else BROKEN_PATHS_MAX
+        if self._asked is not None and self._broken_paths <= most:
             self._attempts -= 1
             self._left[self._asked.relay_id] = self._asked
+            self._unreached[self._asked.relay_id] += 1
 
     def none_safe(self, reason: str) -> None:
-        """Note that none of the points left is one to go to: the call is over."""
-        if self.state is not State.READY:
-            raise CallStateError(f"no point is tried while {self.state.value}")
+        """Note that none of `points` is one to go to; the call is over when no others are left."""
+        for point in self.points:
+            del self._left[point]
         self._reasons.append(reason)
-        self._left.clear()
 
     def tick(self, now: float) -> None:
         """Give up waiting for an introduction that was passed on but not answered."""

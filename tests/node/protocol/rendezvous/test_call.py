@@ -8,8 +8,10 @@ import pytest
 from peerstream.node.protocol.circuit.bodies import Introduction, IntroductionWait
 from peerstream.node.protocol.rendezvous.call import (
     ATTEMPTS_MAX,
+    BROKEN_PATHS_HURRIED,
     BROKEN_PATHS_MAX,
     JOIN_SECONDS,
+    NEXT_LEAST,
     NEXT_SECONDS,
     TRANSITIONS,
     Input,
@@ -110,14 +112,45 @@ def test_no_point_is_tried_twice():
 
 def test_a_point_that_a_relay_before_it_kept_us_from_is_tried_again():
     call = new_call()
-    left = set(call.points)
+    every = set(call.points)
     for _ in range(BROKEN_PATHS_MAX):
         introduce(call)
         call.unreached("no circuit of 4 hops")
-        assert set(call.points) == left
+        assert set(call._left) == every
     point, _ = introduce(call)
     call.unreached("no circuit of 4 hops")
-    assert set(call.points) == left - {point}  # one of ours, or somebody who wants us to repeat
+    assert set(call._left) == every - {point}  # one of ours, or somebody who wants us to repeat
+
+
+def test_others_are_tried_before_a_point_that_was_not_reached():
+    """A point that stands still looks like a path that does."""
+    call = new_call()
+    every, tried = set(call.points), set()
+    while tried != every:
+        assert set(call.points) == every - tried
+        point, _ = introduce(call)
+        call.unreached("a path took too long")
+        tried.add(point)
+    assert set(call.points) == every
+
+
+def test_a_call_in_a_hurry_leaves_a_point_soon_that_is_not_reached():
+    call = new_call(patience_s=1.0)
+    every = set(call.points)
+    for _ in range(BROKEN_PATHS_HURRIED):
+        introduce(call)
+        call.unreached("a path took too long")
+    point, _ = introduce(call)
+    call.unreached("a path took too long")
+    assert set(call._left) == every - {point}
+
+
+def test_points_that_are_not_safe_leave_the_others():
+    call = new_call()
+    point, _ = introduce(call)
+    call.unreached("a path took too long")
+    call.none_safe("they are excluded")  # said of those that come first
+    assert call.points == (point,)
 
 
 def test_an_answer_counts_to_what_was_said_to_have_come_nowhere():
@@ -173,6 +206,25 @@ def test_another_point_is_asked_before_the_callees_twelve_seconds_are_over():
         assert call.state is State.WAITING
         call.tick(NOW + patience)
         assert call.state is State.READY
+
+
+@pytest.mark.parametrize(
+    ("took", "patience"), [(0.01, NEXT_LEAST), (0.3, 1.2), (5.0, NEXT_SECONDS)]
+)
+def test_another_point_is_asked_the_sooner_the_quicker_the_first_took_it(took, patience):
+    call = new_call()
+    introduce(call)
+    call.passed_on(NOW, took)
+    assert call.deadline == NOW + patience
+
+
+def test_a_call_in_a_hurry_asks_another_point_while_the_first_may_answer():
+    call = new_call(patience_s=1.0, next_s=0.25)
+    for patience in (0.25, 0.25, 1.0):
+        introduce(call)
+        call.passed_on(NOW)
+        assert call.deadline == NOW + patience
+        call.tick(call.deadline)
 
 
 def test_a_call_in_a_hurry_waits_a_second_at_each_point():
