@@ -1,11 +1,13 @@
 """Settings shared by all tests, and the promise that none of them leaves this machine."""
 
 import os
+import random
 import sys
 from ipaddress import ip_address
 from typing import Any
 
 import pytest
+import trio
 from hypothesis import HealthCheck, settings
 
 from tests import beside
@@ -39,6 +41,15 @@ def stay_here(event: str, args: tuple[Any, ...]) -> None:
 
 
 sys.addaudithook(stay_here)
+
+
+@pytest.fixture(autouse=True)
+def scheduling():
+    """Have trio draw the order of its tasks from the seed of the run, which pytest-randomly sets.
+
+    A network in memory is then the same network in each run of that seed and PYTHONHASHSEED.
+    """
+    trio._core._run._r.seed(random.getrandbits(64))
 
 
 @pytest.fixture
