@@ -111,7 +111,7 @@ async def test_strangers_solve_a_puzzle_under_flood_and_none_in_peace(autojump_c
             await until(lambda: effort.puzzle, within=30)
             assert await published(callee, other, lambda puzzle: puzzle) < 5
             other.client.dialler._forget(wish(callee.target))
-            assert await call(other, callee.target) < 4  # a point that is slow may cost it two
+            assert await call(other, callee.target) < 8  # by its second call at the latest
             nursery.cancel_scope.cancel()
         # an hour of peace later nobody asks for anything
         assert await published(callee, other, lambda puzzle: puzzle is None) < 900

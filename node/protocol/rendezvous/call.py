@@ -36,7 +36,7 @@ from peerstream.node.protocol.wire.sizes import COOKIE_SIZE
 
 JOIN_SECONDS: Final = 12.0  # from the introduction that was passed on to the callee's answer
 NEXT_SECONDS: Final = 2.0  # the same, before another point is asked while the answer may still come
-NEXT_LEAST: Final = 0.5
+NEXT_LEAST: Final = 1.0
 NEXT_TIMES: Final = 4  # as long as the introduction took: its way on and the callee's way back
 ATTEMPTS_MAX: Final = 3  # introductions that points had to answer for
 BROKEN_PATHS_MAX: Final = 6  # circuits that ended on their way to a point

@@ -30,7 +30,7 @@ from peerstream.node.protocol.session.stream import FragmentCount, ReceiveHalf, 
 from peerstream.node.protocol.wire.status import Status
 
 NUMBER_MAX = 0xFFFF_FFFF
-OPENED_PATIENCE = 0.002  # seconds that OPENED waits for the service's first bytes
+OPENED_PATIENCE = 0.002  # seconds that OPENED waits for the answer to bytes that came
 
 
 class Stream:
@@ -149,7 +149,8 @@ class Streams:
         stream = self._table.get(number)
         if stream is not None and not stream.accepted:
             stream.accepted = True
-            self._outbox.push(Opened(number), patience=OPENED_PATIENCE)
+            asked = stream.receive.highest > 0  # else the caller may wait for us before it asks
+            self._outbox.push(Opened(number), patience=OPENED_PATIENCE if asked else 0.0)
 
     def send(self, number: int, data: bytes | memoryview) -> int:
         """Take bytes over by reference; how many were taken."""
