@@ -30,7 +30,7 @@ from peerstream.node.protocol.session.stream import FragmentCount, ReceiveHalf, 
 from peerstream.node.protocol.wire.status import Status
 
 NUMBER_MAX = 0xFFFF_FFFF
-OPENED_PATIENCE = 0.002  # seconds that OPENED waits for the answer to bytes that came
+OPENED_PATIENCE = 0.002  # seconds that OPENED waits for the service's first bytes
 
 
 class Stream:
@@ -149,8 +149,7 @@ class Streams:
         stream = self._table.get(number)
         if stream is not None and not stream.accepted:
             stream.accepted = True
-            asked = stream.receive.highest > 0  # else the caller may wait for us before it asks
-            self._outbox.push(Opened(number), patience=OPENED_PATIENCE if asked else 0.0)
+            self._outbox.push(Opened(number), patience=OPENED_PATIENCE)
 
     def send(self, number: int, data: bytes | memoryview) -> int:
         """Take bytes over by reference; how many were taken."""

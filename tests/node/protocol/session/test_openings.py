@@ -71,23 +71,11 @@ def test_an_answer_takes_the_acceptance_along(network):
 
 def test_an_acceptance_without_an_answer_is_told(network):
     number = network.caller.open_stream("upload")
-    network.caller.send(number, b"question")
     network.run(0.02)
     network.callee.accept_stream(number)
     pump(network)
-    assert cells(network, 1) == 0
     network.now += OPENED_PATIENCE
     pump(network)
-    network.run(0.013)
-    assert network.log[0] == [ev.StreamAccepted(number)]
-
-
-def test_who_may_wait_for_the_acceptance_hears_it_at_once(network):
-    number = network.caller.open_stream("web")
-    network.run(0.02)
-    network.callee.accept_stream(number)
-    pump(network)
-    assert cells(network, 1) == 1
     network.run(0.013)
     assert network.log[0] == [ev.StreamAccepted(number)]
 
