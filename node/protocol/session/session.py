@@ -115,7 +115,7 @@ class Session(SessionSurvival):
         return b"".join(self._streams.take(stream, limit))
 
     def came_whole(self, stream: int) -> bool:
-        """Whether every byte of the peer's half and its end came; False once all was taken."""
+        """Whether every byte of the peer's half and its end came; False once it is over."""
         return self._streams.came_whole(stream)
 
     def receive_pieces(self, stream: int, limit: int) -> list[memoryview]:

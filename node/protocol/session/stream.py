@@ -274,12 +274,15 @@ class ReceiveHalf:
             limit -= len(piece)
         return pieces
 
-    def grant(self) -> int | None:
-        """Return the new limit to tell the sender, once half of the window was consumed."""
+    @property
+    def grant_due(self) -> bool:
+        """Whether half of the window was consumed, and the sender may have more to send."""
         if self.final is not None or self.reset:
-            return None
-        if self.granted - self.consumed > self.window // 2:
-            return None
+            return False
+        return self.granted - self.consumed <= self.window // 2
+
+    def grant(self) -> int:
+        """Return the new limit to tell the sender."""
         self.granted = self.consumed + self.window
         return self.granted
 

@@ -209,7 +209,7 @@ class Streams:
         return pieces
 
     def came_whole(self, number: int) -> bool:
-        """Whether every byte of the peer's half and its end came; False once all was taken."""
+        """Whether every byte of the peer's half and its end came; False once it is over."""
         stream = self._table.get(number)
         return stream is not None and stream.receive.complete
 
@@ -362,16 +362,14 @@ class Streams:
 
     def _credit(self, stream: Stream) -> None:
         half = stream.receive
-        before = half.window
-        if self._grows(stream):
-            half.window = min(2 * before, self._limits.window_max)
-        limit = half.grant()
-        if limit is None:
-            half.window = before
+        if not half.grant_due:
             return
-        self._windows += half.window - before
+        if self._grows(stream):
+            self._windows -= half.window
+            half.window = min(2 * half.window, self._limits.window_max)
+            self._windows += half.window
         stream.credited_at = self.now
-        self._outbox.push(Credit(stream.number, limit))
+        self._outbox.push(Credit(stream.number, half.grant()))
 
     def _grows(self, stream: Stream) -> bool:
         """Whether the reader keeps up and half a window went by in little time (as in QUIC)."""

@@ -268,6 +268,24 @@ def test_contacts_tickets_and_refused_offers_arrive():
             network.caller.send_tickets(tickets)
 
 
+def test_a_window_stays_until_half_of_it_was_taken():
+    """However often the reader comes: one that stops then has told the sender of no more."""
+    limits = SessionLimits(stream_window=40_000, window_max=640_000)
+    network = Network(limits=(limits, limits))
+    network.first_path()
+    number = network.caller.open_stream("files")
+    for _ in range(19):
+        network.caller.send(number, bytes(1_000))
+        network.run(0.02)
+        assert len(network.callee.receive(number, 1_000)) == 1_000
+    half = network.callee._streams._table[number].receive
+    assert (half.window, half.granted) == (40_000, 40_000)
+    network.caller.send(number, bytes(1_000))
+    network.run(0.02)
+    network.callee.receive(number, 1_000)
+    assert half.granted > 40_000
+
+
 def test_windows_grow_for_a_reader_that_keeps_up_and_within_the_budget():
     limits = SessionLimits(stream_window=40_000, window_max=160_000, receive_budget=250_000)
     network = Network(limits=(limits, limits))

@@ -97,8 +97,9 @@ def test_credit_comes_after_half_a_window_was_taken():
     half = ReceiveHalf(100)
     half.insert(0, piece(0, 100), fin=False)
     half.take(49)
-    assert half.grant() is None
+    assert not half.grant_due
     half.take(1)
+    assert half.grant_due
     assert half.grant() == 150
 
 
