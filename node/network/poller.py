@@ -66,7 +66,8 @@ class Poller:
         self._batch = batch
         self._epoll = select.epoll()
         self._ready: dict[int, Ready] = {}
-        self._both: select.poll | None = None  # ours and trio's, once that is found
+        self._sought = False
+        self._both: select.poll | None = None  # ours and trio's, if that was found
 
     def add(self, sock: socket.socket, ready: Ready) -> None:
         """Tell ``ready`` whenever the socket can be read, until it is removed or we are closed."""
@@ -89,7 +90,8 @@ class Poller:
         others = _ready_tasks()
         while True:
             await trio.lowlevel.wait_readable(self._epoll)
-            if self._both is None:
+            if not self._sought:
+                self._sought = True
                 self._both = self._find_scheduler()
             self._turns(others)
 
@@ -103,19 +105,23 @@ class Poller:
             if not others.ready and not self._linger():
                 return
 
-    def _find_scheduler(self) -> select.poll:
+    def _find_scheduler(self) -> "select.poll | None":
         """Return what waits for our sockets and for all that trio waits for.
 
-        trio does not tell its epoll instance: it is the one that watches ours. Where the kernel
-        does not tell either, nothing is ever waited for here.
+        trio does not tell its epoll instance: it is the one that watches ours. None where the
+        kernel does not tell either: nothing is ever waited for here then.
         """
-        both = select.poll()
         watched = re.compile(rf"^tfd:\s*{self._epoll.fileno()} ", re.MULTILINE)
+        found = []
         for descriptor in _DESCRIPTORS.glob("[0-9]*"):
             with suppress(OSError):  # closed meanwhile
                 if watched.search(descriptor.read_text()):
-                    both.register(self._epoll, select.POLLIN)
-                    both.register(int(descriptor.name), select.POLLIN)
+                    found.append(int(descriptor.name))
+        if not found:
+            return None
+        both = select.poll()
+        for number in (self._epoll.fileno(), *found):
+            both.register(number, select.POLLIN)
         return both
 
     def _linger(self) -> bool:

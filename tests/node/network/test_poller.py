@@ -7,6 +7,7 @@ from socket import socket, socketpair
 import trio
 import trio.testing
 
+from peerstream.node.network import poller as poller_module
 from peerstream.node.network.poller import TURNS_MAX, Poller
 from peerstream.node.network.shared import Batch
 
@@ -147,6 +148,34 @@ async def test_while_all_tasks_wait_what_comes_soon_needs_no_round_of_trio() -> 
             nursery.cancel_scope.cancel()
     assert len(reader.calls) == 2 * TURNS_MAX
     assert waits.count < 10
+    poller.close()
+
+
+async def test_where_the_kernel_does_not_tell_who_watches_us_nothing_is_waited_for(
+    tmp_path, monkeypatch
+) -> None:
+    """Waiting for no descriptor at all would hold the whole program up."""
+    waits = []
+
+    class Waiting:
+        def register(self, *_):
+            raise AssertionError("there is nothing to register")
+
+        def poll(self, milliseconds):
+            waits.append(milliseconds)
+            return []
+
+    monkeypatch.setattr(poller_module, "_DESCRIPTORS", tmp_path)
+    monkeypatch.setattr(poller_module.select, "poll", Waiting)
+    poller = Poller(Batch())
+    with watched(poller) as (reader, far):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(poller.run)
+            for number in range(3):
+                far.send(b"x")
+                await seen(lambda number=number: len(reader.data) > number)
+            nursery.cancel_scope.cancel()
+    assert waits == []
     poller.close()
 
 
