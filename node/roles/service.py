@@ -1,5 +1,6 @@
 """The called side of a node: published, introduced, joined, its services run (SPEC 10.7)."""
 
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -152,12 +153,7 @@ class Service:
         Raises ServiceExistsError, ServiceNameError.
         """
         self._table.add(name, offer)
-        self._table_changed()
-        try:
-            await self._settled.wait()
-        except BaseException:
-            self.withdraw(name)
-            raise
+        await self._settle(lambda: self._table.remove(name))
 
     async def replace(self, name: str, offer: ServiceOffer) -> None:
         """Offer a service in place of the one of that name, if there is one; return as `offer`.
@@ -169,11 +165,15 @@ class Service:
             await self.offer(name, offer)
             return
         self._table.replace(name, before, offer)
+        await self._settle(lambda: self._table.replace(name, offer, before))
+
+    async def _settle(self, undo: Callable[[], None]) -> None:
+        """Wait until what the table says now is published; `undo` it when that is given up."""
         self._table_changed()
         try:
             await self._settled.wait()
         except BaseException:
-            self._table.replace(name, offer, before)
+            undo()
             self._table_changed()
             raise
 
