@@ -115,7 +115,7 @@ class Dialler:
         """
         if self.identity is None and not wish.dialling.anonymous:
             raise IdentityRequiredError("to call under a name")
-        started, tries = self._environment.clock.now(), 0
+        started, tries, pauses = self._environment.clock.now(), 0, iter(PAUSES_S)
         while True:
             tries += 1
             try:
@@ -123,7 +123,11 @@ class Dialler:
             except CallRefusedError as error:
                 wish = self._stricter(wish, error)
                 continue
-            except (CallError, HandshakeError, CircuitClosedError) as error:
+            except CircuitClosedError as error:  # our rendezvous point went away, not the callee
+                if self._is_last(wish, tries, started):
+                    raise CallFailedError(f"{wish.target.account}: {error}") from error
+                continue
+            except (CallError, HandshakeError) as error:
                 self._doubt(wish)
                 if isinstance(error, LevelUnavailableError) or self._is_last(wish, tries, started):
                     raise CallFailedError(f"{wish.target.account}: {error}") from error
@@ -131,7 +135,7 @@ class Dialler:
                 if not error.unasked or self._is_last(wish, tries, started):
                     raise
             # What died just now is being replaced at the callee, too.
-            await trio.sleep(PAUSES_S[tries - 1])
+            await trio.sleep(next(pauses))
 
     def _is_last(self, wish: Wish, tries: int, started: float) -> bool:
         late = self._environment.clock.now() - started > TRY_AGAIN_S

@@ -1,6 +1,6 @@
 """The introduction circuits of a callee: as many as wanted, replaced when they end (SPEC 10.7)."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -22,6 +22,8 @@ from peerstream.node.roles.errors import CircuitClosedError, RoleError
 from peerstream.node.roles.parts import NodeParts
 
 POINTS: Final = 3
+POINTS_SMALL: Final = 5  # where three relays are sooner all among those that a caller keeps away from
+SMALL: Final = 100  # relays
 RATE: Final = 6_000  # introductions a minute: at three points what a tenth of a core opens
 BURST: Final = 200
 RETRY_S: Final = 3.0
@@ -38,17 +40,24 @@ class _Place:
     """One introduction point to be held at a level: its key, and its circuit while it stands.
 
     `returns`: how often we go back to the same relay, which may cut us off to see us come again.
+    `wanting`: whether no relay took it when we tried last.
     """
 
     level: int
     private: Ed25519PrivateKey = field(repr=False)
     returns: TokenBucket
     circuit: OwnedCircuit | None = None
+    wanting: bool = False
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
 
     @property
     def public(self) -> bytes:
         return self.private.public_key().public_bytes_raw()
+
+
+def points_wanted(relays: int) -> int:
+    """Return how many introduction points a level has in a network of so many relays."""
+    return POINTS_SMALL if relays < SMALL else POINTS
 
 
 class Introducing:
@@ -81,8 +90,9 @@ class Introducing:
             self._places.remove(place)
             place.scope.cancel()
         held = {place.level for place in self._places}
+        wanted = points_wanted(self._parts.keeper.relays)
         for level in levels:
-            for _ in range(0 if level in held else POINTS):
+            for _ in range(0 if level in held else wanted):
                 place = self._new_place(level)
                 self._places.append(place)
                 if self._nursery is not None:
@@ -98,8 +108,12 @@ class Introducing:
 
     @property
     def complete(self) -> bool:
-        """Whether every point stands."""
-        return all(place.circuit is not None for place in self._places)
+        """Whether every point stands; beyond three of a level, each for which there was a relay."""
+        standing = Counter(place.level for place in self._places if place.circuit is not None)
+        return all(
+            place.circuit is not None or (place.wanting and standing[place.level] >= POINTS)
+            for place in self._places
+        )
 
     def points(self) -> tuple[Point, ...]:
         """Return those that stand."""
@@ -131,9 +145,13 @@ class Introducing:
                 async with self._choosing:
                     place.circuit = await self._register(place)
             except (RoleError, ProtocolError, PortError):
-                # The relay set or our guards; `complete` stays false, and somebody waits for it.
+                # The relay set or our guards; whoever needs this point waits until `complete`.
+                if not place.wanting:
+                    place.wanting = True
+                    self._on_change()
                 await trio.sleep(RETRY_S)
                 continue
+            place.wanting = False
             self._on_change()
             circuit: OwnedCircuit | None = place.circuit
             while circuit is not None:

@@ -94,6 +94,19 @@ async def test_a_newer_record_than_was_committed_is_fine(autojump_clock):
         await call(caller, callee)
 
 
+async def publish_where_it_is_kept(callee, board, world, nodes):
+    """Publish anew until some of the stores have what others hold back: it goes to two of them."""
+    older = board.said[0]
+    for _ in range(5):
+        before = board.newest(older).revision
+        callee.service._publisher._renew(world.clock.wall())
+        callee.service._changed.set()
+        await until(lambda: board.newest(older).revision > before, 60)  # noqa: B023
+        if len({held_by(node, older.blinded) for node in nodes}) == 2:
+            return
+    raise AssertionError("both stores hold it back, again and again")
+
+
 async def test_a_store_that_holds_the_newer_record_back_is_passed_over(autojump_clock):
     async with network() as world:
         board, callee, caller = await committed(world)
@@ -104,11 +117,7 @@ async def test_a_store_that_holds_the_newer_record_back_is_passed_over(autojump_
         for node in nodes[::2]:
             node.relay.stores.keep = lambda *_args, **_options: Status.OK
         await trio.sleep(5)
-        callee.service._publisher._renew(world.clock.wall())
-        callee.service._changed.set()
-        await until(lambda: board.newest(older).revision > older.revision, 60)
-        held = {node.relay_id: held_by(node, older.blinded) for node in nodes}
-        assert len(set(held.values())) == 2
+        await publish_where_it_is_kept(callee, board, world, nodes)
         await board.show(caller)
         for _ in range(3):
             await call(caller, callee)

@@ -29,6 +29,31 @@ async def test_a_session_outlives_the_death_of_its_rendezvous_point(autojump_clo
         await exchange(stream, BODY)
 
 
+async def test_a_rendezvous_point_that_goes_away_during_a_call_is_replaced_at_once(autojump_clock):
+    """By the descriptor that is there, and without a pause: the callee has nothing to do with it."""
+    async with network() as world:
+        caller, callee = await two_people(world, echo=echo)
+        dialler, listeners, lookups = caller.client.dialler, [], []
+        taking, looking_up = dialler.pool.take, dialler.lookups.descriptor
+
+        async def take(*arguments):
+            listener = await taking(*arguments)
+            if not listeners:
+                world.internet.cut(*listener.circuit.path[1:])
+            listeners.append(listener)
+            return listener
+
+        async def descriptor(*arguments):
+            lookups.append(trio.current_time())
+            return await looking_up(*arguments)
+
+        dialler.pool.take, dialler.lookups.descriptor = take, descriptor
+        driver = await caller.client.dial(callee.target, "echo", Dialling())
+        await exchange(driver.open_stream("echo"), b"alive")
+        assert len(listeners) == 2
+        assert len(lookups) == 1
+
+
 @pytest.mark.parametrize("number", range(12))
 async def test_calls_come_through_while_one_relay_is_dead_and_still_listed(autojump_clock, number):
     async with network() as world:

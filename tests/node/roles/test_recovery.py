@@ -91,7 +91,7 @@ async def test_a_third_of_all_relays_die(autojump_clock, seed):
         dead = random.Random(seed).sample(ids, RELAYS // 3)
         kill(world, dead)
         await until(lambda: not set(dead).intersection(callee.service.points), GIVE_UP_S)
-        await until(lambda: len(callee.service.points) == 3, GIVE_UP_S)
+        await until(lambda: len(callee.service.points) >= 3, GIVE_UP_S)
         for caller in callers:
             await gets_there(caller, callee.target)
 

@@ -128,9 +128,9 @@ async def test_the_record_is_published_anew_when_it_says_something_else(autojump
 async def test_a_service_of_level_1_comes_and_goes_beside_one_of_level_2(autojump_clock):
     async with network() as world:
         callee = await start_callee(world, quiet=echo)
-        assert len(callee.service.points) == 3
+        assert len(callee.service.points) == 5
         await callee.service.offer("video", ServiceOffer(echo, level=1))
-        assert len(callee.service.points) == 6
+        assert len(callee.service.points) == 10
         caller = Person(world, "caller")
         await caller.start()
         video = await caller.client.open_stream(callee.target, "video", Dialling(level=1))
@@ -149,7 +149,7 @@ async def test_a_service_of_level_1_comes_and_goes_beside_one_of_level_2(autojum
         assert (quiet.peer.level, quiet.peer.hops) == (2, 6)
         callee.service.withdraw("video")
         await trio.sleep(5)
-        assert len(callee.service.points) == 3
+        assert len(callee.service.points) == 5
         later = Person(world, "later")
         await later.start()
         assert (await contents(later, callee.target)).minimum_level == 2
