@@ -30,7 +30,7 @@ from peerstream.node.lab.bench.own_network import open_parties
 from peerstream.node.lab.bench.socks import Place, connect_front, read_exactly, request_stream
 from peerstream.node.lab.bench.subject import Subject
 from peerstream.node.lab.bench.target import BLOCK
-from peerstream.node.lab.shaped.machines import run_on
+from peerstream.node.lab.shaped.machines import CUBIC, run_on
 from peerstream.node.lab.shaped.network import (
     MTU_LARGE,
     MTU_ORDINARY,
@@ -45,6 +45,7 @@ TARGET = "peerstream.node.lab.bench.target:run"
 SETTLE_S = 3.0  # until guards and circuits in stock are there, as in everyday use
 PAUSE_S = 2.0  # likewise, between cold dials
 ECHOES = 20
+LOOK_S = 0.05
 LOSSY_MEGABYTES = 5
 MB = 1e6
 # What the figures are to reach at 20 ms and 100 Mbit/s.
@@ -109,34 +110,19 @@ def measure_one(own: Subject, megabytes: int, found: Found, *, upload: bool) -> 
 
 
 def measure_two(own: Subject, megabytes: int, found: Found, *, upload: bool) -> float | None:
-    """Two flows with as much to move: their times are as uneven as their shares of the way were.
-
-    The first to end had the faster one's share until then; the other ends later by what it lacked.
-    """
-    flows = [Bulk([place], upload=upload) for place in own.places(2)]
-    for flow in flows:
-        flow.dial()
-    ends: list[float] = []
-    began = time.monotonic()
-
-    def run(flow: Bulk) -> None:
-        flow.move(int(megabytes * MB) // BLOCK)
-        ends.append(time.monotonic() - began)
-
-    threads = [Thread(target=run, args=(flow,), daemon=True) for flow in flows]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    failures = [failure for flow in flows for failure in flow.failures]
-    found.failures += failures
-    if failures:
-        return None
-    # Together they fill the way: in the first one's time the other moved what was left of it, and
-    # alone it then had all of it.
-    rate = 2 * megabytes / ends[-1]
-    faster = megabytes / ends[0]
-    return max(0.0, min(1.0, (rate - faster) / faster))
+    """Two flows with as much to move: what the slower one moved when the faster one had it all."""
+    flows, share = Bulk(own.places(2), upload=upload), 0.0
+    flows.dial()
+    if not flows.failures:
+        total = int(megabytes * MB) // BLOCK * BLOCK
+        mover = Thread(target=flows.move, args=(total // BLOCK,), daemon=True)
+        mover.start()
+        while mover.is_alive() and max(flows.moving, default=0) < total:
+            time.sleep(LOOK_S)
+        share = min(flows.moving) / total
+        mover.join()
+    found.failures += flows.failures
+    return None if flows.failures else share
 
 
 def fast_part(own: Subject, arguments: argparse.Namespace, found: Found) -> None:
@@ -144,7 +130,7 @@ def fast_part(own: Subject, arguments: argparse.Namespace, found: Found) -> None
     measure_echo(own, found)
     for name, upload in (("down", False), ("up", True)):
         rate = measure_one(own, arguments.megabytes, found, upload=upload)
-        share = measure_two(own, arguments.megabytes // 2, found, upload=upload)
+        share = measure_two(own, 2 * arguments.megabytes, found, upload=upload)
         values = {f"{name}_mb_s": rate, f"share_{name}": share}
         found.rates |= {key: value for key, value in values.items() if value is not None}
 
@@ -160,9 +146,10 @@ def lossy_part(own: Subject, arguments: argparse.Namespace, found: Found) -> Non
 async def play(
     shape: LinkShape, mtu: int, part: Any, arguments: argparse.Namespace, steps: Steps
 ) -> dict[str, Any]:
-    found = Found()
+    """Play a part. CUBIC where speed is measured, else what the machine has (see the page)."""
+    found, congestion = Found(), "" if shape.loss else CUBIC
     with tempfile.TemporaryDirectory(prefix="psp-links-") as home:
-        options = ShapedOptions(directory=Path(home), shape=shape, mtu=mtu)
+        options = ShapedOptions(directory=Path(home), shape=shape, mtu=mtu, congestion=congestion)
         async with open_shaped(options, steps) as shaped:
             target = await shaped.network.processes.fork("target", TARGET, {})
             port = int((await target.event("ready"))["port"])

@@ -122,20 +122,25 @@ class Dialler:
                 return await self._try(wish, tries)
             except CallRefusedError as error:
                 wish = self._stricter(wish, error)
-                continue
-            except CircuitClosedError as error:  # our rendezvous point went away, not the callee
-                if self._is_last(wish, tries, started):
-                    raise CallFailedError(f"{wish.target.account}: {error}") from error
-                continue
-            except (CallError, HandshakeError) as error:
+            except (CallError, HandshakeError, CircuitClosedError, RoleError) as error:
+                self._consider(wish, error, is_last=self._is_last(wish, tries, started))
+                # What died just now is being replaced at the callee, too; our rendezvous point is.
+                if not isinstance(error, CircuitClosedError):
+                    await trio.sleep(next(pauses))
+
+    def _consider(self, wish: Wish, error: ProtocolError | RoleError, *, is_last: bool) -> None:
+        """Doubt the descriptor, where it may be why; raise when another try cannot help."""
+        match error:
+            case CallError() | HandshakeError():
                 self._doubt(wish)
-                if isinstance(error, LevelUnavailableError) or self._is_last(wish, tries, started):
-                    raise CallFailedError(f"{wish.target.account}: {error}") from error
-            except DescriptorUnavailableError as error:
-                if not error.unasked or self._is_last(wish, tries, started):
-                    raise
-            # What died just now is being replaced at the callee, too.
-            await trio.sleep(next(pauses))
+            case CircuitClosedError():
+                pass
+            case DescriptorUnavailableError() if error.unasked and not is_last:
+                return
+            case _:
+                raise error
+        if is_last or isinstance(error, LevelUnavailableError):
+            raise CallFailedError(f"{wish.target.account}: {error}") from error
 
     def _is_last(self, wish: Wish, tries: int, started: float) -> bool:
         late = self._environment.clock.now() - started > TRY_AGAIN_S

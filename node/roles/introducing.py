@@ -22,7 +22,7 @@ from peerstream.node.roles.errors import CircuitClosedError, RoleError
 from peerstream.node.roles.parts import NodeParts
 
 POINTS: Final = 3
-POINTS_SMALL: Final = 5  # where three relays are sooner all among those that a caller keeps away from
+POINTS_SMALL: Final = 5  # where three are soon all among those that a caller keeps away from
 SMALL: Final = 100  # relays
 RATE: Final = 6_000  # introductions a minute: at three points what a tenth of a core opens
 BURST: Final = 200

@@ -2,6 +2,10 @@
 
 import hashlib
 import os
+import socket
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 from socket import if_nameindex
 
@@ -9,8 +13,8 @@ import pytest
 import trio
 
 from peerstream.node.lab.demo import open_parties, sha256_of
-from peerstream.node.lab.shaped.machines import run_on
-from peerstream.node.lab.shaped.network import ShapedOptions, open_shaped
+from peerstream.node.lab.shaped.machines import CUBIC, run_on
+from peerstream.node.lab.shaped.network import ADDRESSES, ShapedOptions, open_shaped
 from peerstream.node.lab.shaped.shape import LinkShape
 from peerstream.node.lab.steps import SilentSteps
 
@@ -56,6 +60,34 @@ async def cut_under_way(shaped, caller):
     guard, vanguard = (names[relay_id] for relay_id in places["ways"][0][:2])
     await shaped.cut(guard, [vanguard])
     return guard, vanguard
+
+
+# A process of its own, since tests connect to nobody but their own machine.
+CONNECT = """
+import socket, sys
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), 10) as stream:
+    name = stream.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
+    print(name.rstrip(b"\\0").decode())
+"""
+
+
+def connect_to(host, port):
+    command = [sys.executable, "-c", CONNECT, host, str(port)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+async def test_machines_have_the_congestion_control_that_was_asked_for(tmp_path):
+    """Both ends of a connection: what the bench of slow links reports is what it ran on."""
+    options = ShapedOptions(directory=tmp_path, shape=LinkShape(), relays=0, congestion=CUBIC)
+    async with open_shaped(options, SilentSteps()) as shaped:
+        assert shaped.congestion == [CUBIC]
+        there = (ADDRESSES.callee, 0)
+        with run_on(shaped.namespaces["callee"], partial(socket.create_server, there)) as server:
+            connect = partial(connect_to, *server.getsockname())
+            assert run_on(shaped.namespaces["caller"], connect) == CUBIC
+            with server.accept()[0] as taken:
+                name = taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
+                assert name.rstrip(b"\0").decode() == CUBIC
 
 
 async def test_nothing_is_left_of_the_machines(tmp_path):

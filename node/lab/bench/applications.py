@@ -102,11 +102,15 @@ class Dials:
 
 @dataclass(slots=True)
 class Bulk:
-    """Flows that all begin to move blocks at the same moment, each over a session of its own."""
+    """Flows that all begin to move blocks at the same moment, each over a session of its own.
+
+    moving: bytes that came, or that were taken from us, so far, of each.
+    """
 
     places: Sequence[Place]
     upload: bool
     failures: list[str] = field(default_factory=list)
+    moving: list[int] = field(default_factory=list)
     _open: list[socket.socket] = field(default_factory=list)
     _moved: list[int] = field(default_factory=list)
 
@@ -137,22 +141,29 @@ class Bulk:
 
         Not so many seconds: Tor's client buffers hundreds of MB of an upload that is not limited.
         """
-        threads = [_start(self._run, stream, blocks) for stream in self._open]
+        self.moving = [0] * len(self._open)
+        threads = [
+            _start(self._run, number, stream, blocks) for number, stream in enumerate(self._open)
+        ]
         _join(threads)
         self.failures += ["a flow hangs" for thread in threads if thread.is_alive()]
         return sum(self._moved)
 
-    def _run(self, stream: socket.socket, blocks: int) -> None:
+    def _run(self, place: int, stream: socket.socket, blocks: int) -> None:
         number = blocks.to_bytes(NUMBER_SIZE, "big")
+
+        def count(size: int) -> None:
+            self.moving[place] += size
+
         try:
             with stream:
                 if self.upload:
                     stream.sendall(b"U" + number)
-                    send_blocks(stream, blocks)
+                    send_blocks(stream, blocks, count)
                     read_exactly(stream, len(DONE))
                 else:
                     stream.sendall(b"D" + number)
-                    take_blocks(stream, blocks)
+                    take_blocks(stream, blocks, count)
             self._moved.append(blocks * BLOCK)
         except OSError as error:
             self.failures.append(f"{type(error).__name__}: {error}")

@@ -7,6 +7,7 @@ down to the caller. `U` and a u32: takes so many blocks, and answers with one by
 import os
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -56,15 +57,20 @@ def _echo(stream: socket.socket) -> None:
         stream.sendall(buffer[:size])
 
 
-def send_blocks(stream: socket.socket, number: int) -> None:
-    """Send random blocks. Raises OSError."""
+def _ignore(_size: int) -> None:
+    """Count nothing."""
+
+
+def send_blocks(stream: socket.socket, number: int, count: Callable[[int], None] = _ignore) -> None:
+    """Send random blocks; `count` is told the bytes of each. Raises OSError."""
     block = os.urandom(BLOCK)
     for _ in range(number):
         stream.sendall(block)
+        count(BLOCK)
 
 
-def take_blocks(stream: socket.socket, number: int) -> None:
-    """Take blocks. Raises OSError."""
+def take_blocks(stream: socket.socket, number: int, count: Callable[[int], None] = _ignore) -> None:
+    """Take blocks; `count` is told of the bytes as they come. Raises OSError."""
     buffer = memoryview(bytearray(BLOCK))
     left = number * BLOCK
     while left:
@@ -72,3 +78,4 @@ def take_blocks(stream: socket.socket, number: int) -> None:
         if not size:
             raise ConnectionError("closed early")
         left -= size
+        count(size)

@@ -27,7 +27,7 @@ _DEVICE: Final = "psp0"
 _SETTINGS: Final = Path("/proc/sys/net")  # of whoever reads it
 _CONTROL: Final = _SETTINGS / "ipv4/tcp_congestion_control"
 _NO_IPV6: Final = _SETTINGS / "ipv6/conf/all/disable_ipv6"
-CONTROL: Final = "cubic"  # what most senders on the Internet use
+CUBIC: Final = "cubic"  # what most senders on the Internet use
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,11 @@ def require_root() -> None:
         raise NotRootError("namespaces are made by root")
 
 
-def make_machine(address: str, mtu: int) -> Machine:
+def make_machine(address: str, mtu: int, congestion: str = "") -> Machine:
     """Make a machine with this address in 10.0.0.0/8, and move this thread into it.
 
-    Its TCP uses `CONTROL` where the kernel lets us choose, see `Machine.congestion`. Raises
-    NotRootError, NamespaceError.
+    congestion: how its TCP reacts to loss; "" as this machine's does. Raises NotRootError,
+    NamespaceError.
     """
     leave()
     packets = _open_tun()
@@ -61,7 +61,9 @@ def make_machine(address: str, mtu: int) -> Machine:
         f"link set {_DEVICE} mtu {mtu} up",
     )
     namespace = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    return Machine(namespace, packets, _pin_congestion())
+    if congestion:  # as a setting of the namespace, kernels refuse it
+        _run_ip(f"route change 10.0.0.0/8 dev {_DEVICE} src {address} congctl {congestion}")
+    return Machine(namespace, packets, congestion or _CONTROL.read_text().strip())
 
 
 def leave() -> None:
@@ -129,12 +131,3 @@ def _run_ip(*commands: str) -> None:
         raise NamespaceError("there is no `ip`: install iproute2") from error
     if ended.returncode:
         raise NamespaceError(ended.stderr.strip())
-
-
-def _pin_congestion() -> str:
-    """Choose how TCP reacts to loss; return what it is, which a kernel may not let us choose."""
-    try:
-        _CONTROL.write_text(CONTROL)
-    except OSError:
-        return _CONTROL.read_text().strip()
-    return CONTROL

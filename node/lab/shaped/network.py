@@ -28,7 +28,8 @@ _TARGET: Final = "target"  # a server behind the callee lives on the callee's ma
 class ShapedOptions:
     """What to start. directory: an empty one of mode 0700. shape: of every link, each way.
 
-    mtu: of every machine's card, in bytes. seed: of what is lost.
+    mtu: of every machine's card, in bytes. seed: of what is lost. congestion: how TCP reacts to
+    loss, "" as this machine's does.
     """
 
     directory: Path
@@ -37,6 +38,7 @@ class ShapedOptions:
     source: Source = "static"
     mtu: int = MTU_ORDINARY
     seed: int = 1
+    congestion: str = ""
 
 
 @dataclass(slots=True)
@@ -120,6 +122,7 @@ async def _start_shaper(
     settings = {
         "machines": machines,
         "mtu": options.mtu,
+        "congestion": options.congestion,
         "shape": asdict(options.shape),
         "seed": options.seed,
     }

@@ -23,11 +23,11 @@ _BEFORE_OTHERS: Final = -10  # a network does not wait until programs have had t
 def run(end: socket.socket, options: Options) -> int:
     """Carry packets until the owner lets go of us.
 
-    options: machines, addresses by name; mtu; shape, as `LinkShape` has it; seed.
+    options: machines, addresses by name; mtu; congestion; shape, as `LinkShape`; seed.
     """
     try:
         machines = {
-            name: make_machine(address, options["mtu"])
+            name: make_machine(address, options["mtu"], options["congestion"])
             for name, address in options["machines"].items()
         }
         leave()

@@ -16,14 +16,23 @@ from peerstream.identity.labels import GRANT_INDEX, RING_INDEX, RING_NODE, RING_
 from peerstream.node.protocol.directory.relay_set import RelayView
 
 NO_RANDOMNESS: Final = b""
+SMALL_RING: Final = 100  # relays
 
 
 @dataclass(frozen=True, slots=True)
 class RingRules:
-    """replicas: places of a record on the ring; stores: relays after each place that keep it."""
+    """replicas: places of a record on the ring; stores: relays after each place that keep it.
+
+    Half as many more keep it in a small ring, where those that live are soon all among the few
+    relays that a reader keeps away from.
+    """
 
     replicas: int
     stores: int
+
+    def stores_among(self, relays: int) -> int:
+        """Return how many relays after each place keep a record, in a ring of so many."""
+        return self.stores + (self.stores // 2 if relays < SMALL_RING else 0)
 
 
 def ring_seed(network_id: bytes, period: int, randomness: bytes = NO_RANDOMNESS) -> bytes:
@@ -55,6 +64,7 @@ class Ring:
         self.seed = seed
         self.rules = rules
         self._places = sorted((_digest(RING_NODE, key, seed), key) for key in set(relay_ids))
+        self._reach = rules.stores_among(len(self._places))
 
     @classmethod
     def of_view(cls, view: RelayView, period: int, seed: bytes, rules: RingRules) -> "Ring":
@@ -67,13 +77,13 @@ class Ring:
     def stores(self, key: bytes, replica: int) -> tuple[bytes, ...]:
         """relay_ids that keep replica 0.. of `key`, nearest first.
 
-        `key` is a blinded key or a grant index, 32 bytes. Fewer than `rules.stores` relays when
-        the ring has no more.
+        `key` is a blinded key or a grant index, 32 bytes. Fewer than `rules.stores_among` when the
+        ring has no more relays.
         """
         place = _digest(RING_INDEX, key, bytes((replica,)), self.period.to_bytes(8, "big"))
         start = bisect_left(self._places, (place, b""))
         around = chain(self._places[start:], self._places[:start])
-        return tuple(relay_id for _, relay_id in islice(around, self.rules.stores))
+        return tuple(relay_id for _, relay_id in islice(around, self._reach))
 
     def responsible(self, key: bytes) -> tuple[bytes, ...]:
         """All stores of all replicas, each once, replica 0 first."""
@@ -88,7 +98,7 @@ class Ring:
         around = [key for _, key in self._places]
         if relay_id not in around:
             return ()
-        here, reach = around.index(relay_id), self.rules.stores - 1
+        here, reach = around.index(relay_id), self._reach - 1
         steps = chain.from_iterable((step, -step) for step in range(1, reach + 1))
         near = (around[(here + step) % len(around)] for step in steps)
         return tuple(key for key in dict.fromkeys(near) if key != relay_id)

@@ -14,7 +14,8 @@ class SessionLimits:
     stream_window: int = 262_144  # 16 cells: a request or a first flight waits for no credit
     window_max: int = 8_388_608  # 60 MB/s at 140 ms
     receive_budget: int = 67_108_864  # sum of all windows; windows stop growing there
-    send_buffer: int = 4_194_304  # of one stream
+    send_buffer: int = 8_388_608  # of one stream: what the widest window lets go
+    send_ahead: int = 2_097_152  # of that, what did not go yet
     send_budget: int = 33_554_432  # of all streams
     idle_timeout: float = 600.0  # without an open stream
     keep_warm: float = 15.0  # a standby path shows that it lives

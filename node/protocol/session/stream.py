@@ -44,6 +44,11 @@ class SendHalf:
         return self.total - self._base
 
     @property
+    def unsent(self) -> int:
+        """Bytes that did not go out yet."""
+        return self.total - self.next_offset
+
+    @property
     def finished(self) -> bool:
         """Whether nothing of this half can ever be sent again."""
         return self.reset or (self._fin_acknowledged and self._base == self.total)

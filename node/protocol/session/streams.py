@@ -159,7 +159,9 @@ class Streams:
         if stream.send.ended:
             raise LocalProtocolError(f"stream {number} was ended by us")
         room = min(
-            self._limits.send_buffer - stream.send.buffered, self._limits.send_budget - self._held
+            self._limits.send_buffer - stream.send.buffered,
+            self._limits.send_ahead - stream.send.unsent,
+            self._limits.send_budget - self._held,
         )
         view = memoryview(data)[: max(0, room)]
         if len(view):
@@ -306,7 +308,7 @@ class Streams:
         """Something of the stream was acknowledged."""
         self._count(stream)
         half = stream.send
-        if half.blocked and half.buffered <= self._limits.send_buffer // 2:
+        if half.blocked and self._has_room(half):
             half.blocked = False
             if not half.ended and not half.reset:
                 self._emit(Writable(stream.number))
@@ -314,6 +316,12 @@ class Streams:
             self._retire(stream)
 
     # inside
+
+    def _has_room(self, half: SendHalf) -> bool:
+        """Whether it is worth to ask the application for more."""
+        limits = self._limits
+        kept, ahead = half.buffered, half.unsent
+        return kept <= limits.send_buffer // 4 * 3 and ahead <= limits.send_ahead // 2
 
     def _count(self, stream: Stream) -> None:
         held = stream.send.buffered
@@ -372,10 +380,13 @@ class Streams:
         self._outbox.push(Credit(stream.number, half.grant()))
 
     def _grows(self, stream: Stream) -> bool:
-        """Whether the reader keeps up and half a window went by in little time (as in QUIC)."""
+        """Whether the reader keeps up and half a window went by in little time (as in QUIC).
+
+        Cells of a long path come in bursts: who leaves less than a burst waiting still keeps up.
+        """
         window = stream.receive.window
         return (
-            not stream.receive.available
+            stream.receive.available <= window // 4
             and window < self._limits.window_max
             and self._windows + window <= self._limits.receive_budget
             and self.now - stream.credited_at < _GROW_WITHIN

@@ -30,7 +30,7 @@ async def test_a_session_outlives_the_death_of_its_rendezvous_point(autojump_clo
 
 
 async def test_a_rendezvous_point_that_goes_away_during_a_call_is_replaced_at_once(autojump_clock):
-    """By the descriptor that is there, and without a pause: the callee has nothing to do with it."""
+    """By the descriptor that is there, and without a pause: it says nothing about the callee."""
     async with network() as world:
         caller, callee = await two_people(world, echo=echo)
         dialler, listeners, lookups = caller.client.dialler, [], []

@@ -96,7 +96,7 @@ def test_one_seed_one_run(directory):
 
 def test_records_lie_at_as_many_stores_as_the_ring_says(crowd):
     kept = records_by_store(crowd.ring, 200, random.Random(4))
-    most = MAIN.replicas * MAIN.stores
+    most = MAIN.replicas * MAIN.ring_rules.stores_among(len(crowd.ring))
     assert 200 * most * 0.8 < kept.total() <= 200 * most
 
 

@@ -146,10 +146,15 @@ def test_records_spread_over_the_ring():
 def test_every_record_has_its_stores(count, key):
     ring = ring_of(count)
     stores = ring.responsible(key)
-    assert len(set(stores)) == len(stores) <= min(8, count)
-    assert len(stores) >= min(4, count)
-    assert len(ring.stores(key, 0)) == min(4, count)
+    assert len(set(stores)) == len(stores) <= min(12, count)
+    assert len(stores) >= min(6, count)
+    assert len(ring.stores(key, 0)) == min(6, count)
     assert all(ring.is_responsible(store, key) for store in stores)
+
+
+@pytest.mark.parametrize(("relays", "stores"), [(1, 1), (5, 5), (99, 6), (100, 4), (2_000, 4)])
+def test_a_small_ring_has_more_stores(relays, stores):
+    assert len(ring_of(relays).stores(bytes(32), 0)) == stores
 
 
 def test_a_ring_does_not_depend_on_the_order_of_its_members():

@@ -4,7 +4,7 @@ import pytest
 
 from peerstream.node.protocol.errors import LocalProtocolError
 from peerstream.node.protocol.session import events as ev
-from peerstream.node.protocol.session.limits import SessionLimits
+from peerstream.node.protocol.session.limits import DEFAULT_LIMITS, SessionLimits
 from peerstream.node.protocol.session.state import TRANSITIONS, State
 from peerstream.node.protocol.wire.sizes import CELL_SIZES
 from peerstream.node.protocol.wire.status import Status
@@ -133,6 +133,24 @@ def test_a_slow_reader_bounds_memory_on_both_sides():
         sent -= len(network.callee.receive(number, 50_000))
         network.run(0.1)
     assert ev.Writable(number) in network.log[0]
+
+
+def test_a_long_path_is_filled():
+    """A reader takes 64 KiB at a time of what comes in bursts; what is under way has to be kept."""
+    network = Network()
+    network.first_path(delay=0.15, jitter=0.0, room=2_000)
+    number, most, read = network.caller.open_stream("files"), 0, 0
+    half = network.caller._streams._table[number].send
+    for _ in range(400):
+        while network.caller.send(number, bytes(100_000)):
+            assert half.unsent <= DEFAULT_LIMITS.send_ahead
+        network.run(0.02)
+        most = max(most, half.buffered - half.unsent)
+        if any(isinstance(event, ev.StreamOpened) for event in network.log[1]):
+            while data := network.callee.receive(number, 65_536):
+                read += len(data)
+    assert 7_000_000 < most <= DEFAULT_LIMITS.send_buffer
+    assert read > 100_000_000  # in 8 s; 4 MiB a round trip would be as much in all
 
 
 def test_streams_above_the_limit_are_refused_by_name():
