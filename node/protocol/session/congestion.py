@@ -17,10 +17,11 @@ TARGET_SHARE = 0.25
 BASE_HISTORY = 300.0  # each of two intervals over which the least round trip is taken
 _FILTER = 4  # samples, of which the least counts: an ACK per quarter window is one round trip
 _FAST_SHARE = 0.25  # below this part of the target the window still doubles in few round trips
-_OPENING_SHARE = 2.0  # of the target, before a long path's first look
+_OPENING_SHARE = 2.0  # of the target, while a long path's window doubles
 _STEADY_SHARE = 19.0
-_GAIN_RATE = 25.0  # cells a second of round trip: what is missing comes as soon on a long path
-_LOSS_MAX = 0.25  # of the window in a round trip
+_GAIN_RATE = 60.0  # cells a second of round trip: what is missing comes as soon on a long path
+_GAIN_MAX = 0.25  # of the window in a round trip
+_LOSS_MAX = 0.25
 ROUND_TRIP_GUESS = 0.2
 
 
@@ -73,12 +74,11 @@ class DelayWindow:
         self._measure(max(sample, 1e-6), now)
         delay = self.queueing_delay()
         if self._mode is _Mode.EMPTYING:
-            self._empty(now)
+            self._empty(sample, now)
         elif self._mode is _Mode.REGAINING:
             self._regain(cells, delay, now)
         elif now >= self._next_look and self.window > 2 * FLOOR_CELLS:
-            self._before, self._since = self.window, now
-            self._mode, self.window = _Mode.EMPTYING, FLOOR_CELLS
+            self._look(delay, now)
         elif delay > self._limit:
             self._shrink(cells, delay, now)
         elif limited:
@@ -91,7 +91,7 @@ class DelayWindow:
         Each link of a long way opens a TCP window of its own while ours doubles, and what waits for
         that is gone a round trip later: a window that stopped there would then grow for a minute.
         """
-        opening = self._mode is _Mode.STARTING and self._long
+        opening = self._mode in (_Mode.STARTING, _Mode.REGAINING) and self._long
         return self.target * (_OPENING_SHARE if opening else 1)
 
     @property
@@ -99,12 +99,22 @@ class DelayWindow:
         """Whether a round trip takes longer than what waits, so that it is the dearer to lose."""
         return self.target > TARGET_DELAY
 
-    def _empty(self, now: float) -> None:
+    def _look(self, delay: float, now: float) -> None:
+        """Go down, to the floor on a short path; `_before` is what to come back to."""
+        self._mode, self._before, self._since = _Mode.EMPTYING, self.window, now
+        self.window = FLOOR_CELLS
+        if self._long:  # what waits now is no part of it: an opening may have gone far too wide
+            full = self.base_round_trip + self.target
+            self._before *= min(1.0, full / (self.base_round_trip + delay))
+            self.window = max(FLOOR_CELLS, self._before / 4)
+
+    def _empty(self, sample: float, now: float) -> None:
         """Stay at the floor until the queue is gone and the path was measured without it."""
-        if now >= self._since + 2 * self.round_trip:
+        if self._long:  # a cell came there and back that left when the queue had been gone
+            if now - sample >= self._since + self.base_round_trip:
+                self._mode, self.window = _Mode.REGAINING, max(FLOOR_CELLS, self._before / 2)
+        elif now >= self._since + 2 * self.round_trip:
             self._mode = _Mode.REGAINING
-            if self._long:
-                self.window = max(FLOOR_CELLS, self._before / 4)
 
     def _measure(self, sample: float, now: float) -> None:
         if self._samples:
@@ -119,7 +129,7 @@ class DelayWindow:
 
     def _regain(self, cells: int, delay: float, now: float) -> None:
         self.window = min(self._before, self.window + cells)
-        if self.window >= self._before or delay > self.target:
+        if self.window >= self._before or delay > self._limit:
             self._mode = _Mode.STEADY
             self._next_look = now + _STEADY_SHARE * (now - self._since)
 
@@ -147,4 +157,4 @@ class DelayWindow:
 
     def _gain(self) -> float:
         """Cells that the window grows by in a round trip, near the target."""
-        return max(1.0, min(_GAIN_RATE * self.base_round_trip, self.window / 8))
+        return max(1.0, min(_GAIN_RATE * self.base_round_trip, _GAIN_MAX * self.window))

@@ -405,4 +405,4 @@ class Streams:
                 self._peer_open -= 1
 
 
-_GROW_WITHIN = 0.4  # four round trips of 100 ms; slower readers do not need more
+_GROW_WITHIN = 1.0  # half of a round trip of two seconds: links that lose packets make such
