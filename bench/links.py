@@ -45,7 +45,7 @@ TARGET = "peerstream.node.lab.bench.target:run"
 SETTLE_S = 3.0  # until guards and circuits in stock are there, as in everyday use
 PAUSE_S = 2.0  # likewise, between cold dials
 ECHOES = 20
-ROUNDS = 3  # of one stream each way; the median counts
+ROUNDS = 3  # of one stream and of two flows, each way; the median counts
 LOOK_S = 0.05
 LOSSY_MEGABYTES = 5
 MB = 1e6
@@ -131,10 +131,12 @@ def fast_part(own: Subject, arguments: argparse.Namespace, found: Found) -> None
     measure_echo(own, found)
     for name, upload in (("down", False), ("up", True)):
         rates = [measure_one(own, arguments.megabytes, found, upload=upload) for _ in range(ROUNDS)]
-        whole = [rate for rate in rates if rate is not None]
-        share = measure_two(own, 2 * arguments.megabytes, found, upload=upload)
-        values = {f"{name}_mb_s": median(whole) if whole else None, f"share_{name}": share}
-        found.rates |= {key: value for key, value in values.items() if value is not None}
+        size = 2 * arguments.megabytes
+        shares = [measure_two(own, size, found, upload=upload) for _ in range(ROUNDS)]
+        for key, values in ((f"{name}_mb_s", rates), (f"share_{name}", shares)):
+            whole = [value for value in values if value is not None]
+            if whole:
+                found.rates[key] = median(whole)
 
 
 def lossy_part(own: Subject, arguments: argparse.Namespace, found: Found) -> None:

@@ -7,22 +7,25 @@ the other, as long as the flows move; a percentile is taken within a round, of r
 """
 
 import argparse
+import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 from statistics import median
-from threading import Event, Thread
 from typing import Any
 
 import trio
 from bars import add_page, tell
 
 from peerstream.node.cli.progress import drawn_steps
-from peerstream.node.lab.bench.applications import Bulk, Dials, dial, echo
+from peerstream.node.lab.bench.applications import Bulk, Dials
 from peerstream.node.lab.bench.machine import describe_machine
 from peerstream.node.lab.bench.meter import MB, Meter
 from peerstream.node.lab.bench.own_network import open_own
+from peerstream.node.lab.bench.socks import Place
 from peerstream.node.lab.bench.subject import Subject
 from peerstream.node.lab.bench.target import BLOCK
 from peerstream.node.lab.processes import LabProcesses
@@ -32,7 +35,7 @@ from peerstream.node.services.ping import RoundTrips
 TARGET = "peerstream.node.lab.bench.target:run"
 AT_ONCE = 20
 BATCH = 200
-ECHOES = 300
+INTERACT = str(Path(__file__).resolve().parent / "interact.py")
 SETTLE_S = 2.0
 BARS = {
     "dials_failed": ("<=", 0),
@@ -65,34 +68,54 @@ def many_dials(own: Subject, forget: Any, count: int) -> dict[str, Any]:
     }
 
 
+class Interaction:
+    """An echo stream of a program of its own: who types does not move bulk in the same process."""
+
+    def __init__(self, place: Place) -> None:
+        command = [sys.executable, INTERACT, str(place.front), place.host, place.isolation]
+        self._process = subprocess.Popen(  # noqa: S603 - our own program
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        if self._process.stdin is None or self._process.stdout is None:
+            raise SystemExit("no pipes to the echo")
+        self._input, self._output = self._process.stdin, self._process.stdout
+        self.idle = self._times()
+
+    def _times(self) -> RoundTrips:
+        line = self._output.readline()
+        if not line:
+            raise SystemExit("the echo failed")
+        return RoundTrips(json.loads(line))
+
+    def begin(self) -> None:
+        """Go on, one echo after the other, until `end`."""
+        self._input.write("\n")
+        self._input.flush()
+
+    def end(self) -> RoundTrips:
+        """Return the times since `begin`."""
+        self._input.close()
+        times = self._times()
+        self._process.wait()
+        return times
+
+
 def beside_flows(own: Subject, flows: int, megabytes: int) -> dict[str, float]:
-    stream, _ = dial(own.places(1)[0])
-    with stream:
-        idle = RoundTrips(echo(stream, ECHOES))
-        bulk = Bulk(own.places(flows), upload=False)
-        bulk.dial()
-        times: list[float] = []
-        over = Event()
-
-        def interact() -> None:
-            while not over.is_set():
-                times.extend(echo(stream, 1))
-
-        thread = Thread(target=interact, daemon=True)
-        thread.start()
-        began = time.monotonic()
-        moved = bulk.move(int(megabytes * MB) // flows // BLOCK)
-        took = time.monotonic() - began
-        over.set()
-        thread.join()
+    interaction = Interaction(own.places(1)[0])
+    bulk = Bulk(own.places(flows), upload=False)
+    bulk.dial()
+    interaction.begin()
+    began = time.monotonic()
+    moved = bulk.move(int(megabytes * MB) // flows // BLOCK)
+    took = time.monotonic() - began
+    loaded, base = interaction.end(), interaction.idle.percentile(50)
     if bulk.failures:
         raise SystemExit(f"flows failed: {bulk.failures}")
-    loaded, base = RoundTrips(times), idle.percentile(50)
     return {
         "idle_p50_ms": base * 1e3,
         "loaded_p50_of_idle": loaded.percentile(50) / base,
         "loaded_p99_of_idle": loaded.percentile(99) / base,
-        "loaded_echoes": len(times),
+        "loaded_echoes": len(loaded.seconds),
         "bulk_mb_s": moved / took / MB,
     }
 

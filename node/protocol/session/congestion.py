@@ -10,9 +10,9 @@ from enum import Enum
 INITIAL_CELLS = 16.0
 FLOOR_CELLS = 2.0
 CEILING_CELLS = 2_048.0  # 32 MiB of the default class; the ports' credits end earlier
-TARGET_DELAY = 0.005
+TARGET_DELAY = 0.003
 # On a long path the target is a share of its own round trip: jitter grows with the way, a window
-# that shrinks at every 5 ms of it ends at the floor, and a quarter more is what an echo may lose.
+# that shrinks at every 3 ms of it ends at the floor, and a quarter more is what an echo may lose.
 TARGET_SHARE = 0.25
 BASE_HISTORY = 300.0  # each of two intervals over which the least round trip is taken
 _FILTER = 4  # samples, of which the least counts: an ACK per quarter window is one round trip
