@@ -79,4 +79,7 @@ echo of 100 bytes a second, and a cold dial every 10 s: {values["dials"]} of the
 
 {machine["cores"]} cores of {machine["cpu"]}, Linux {machine["kernel"]}, TCP {machine["tcp_cc"]},
 Python {machine["python"]}; load {values["load_before"][0]:.1f} before. Memory is resident (RSS).
+
+Three minutes of it are played on every change, in
+`tests/system/test_soak.py::test_nothing_fails_and_nothing_runs_away`.
 """

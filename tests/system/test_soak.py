@@ -1,4 +1,4 @@
-"""A network at half its load for a minute: nothing fails, nothing runs away (SPEC 14.9)."""
+"""A network at half its load for three minutes: nothing fails, nothing runs away (SPEC 14.9)."""
 
 import json
 import subprocess
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 SOAK = Path(__file__).parents[2] / "bench" / "soak.py"
-MINUTES = 1
+MINUTES = 3
 LIMIT_S = 600  # against hanging
 GROWTH_MAX = 1.3  # the proof is `make prove-soak`: an hour, and 1.05
 SLOWER_MAX = 0.1  # other programs have their turn on these cores

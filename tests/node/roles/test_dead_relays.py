@@ -84,8 +84,8 @@ async def test_a_point_that_cuts_its_callee_off_again_and_again_is_left(autojump
     async with network() as world:
         _, callee = await two_people(world, echo=echo)
         place = callee.service._introducing._places[0]
-        point, returns = place.circuit.path[-1], 0
-        while place.circuit.path[-1] == point:
+        key, returns = place.public, 0
+        while place.public == key:
             before = place.circuit
             world.internet.cut(*before.path[2:])
             await until(lambda: place.circuit not in {None, before}, 10)  # noqa: B023
