@@ -122,7 +122,7 @@ class Dialler:
                 return await self._try(wish, tries)
             except CallRefusedError as error:
                 wish = self._stricter(wish, error)
-            except (CallError, HandshakeError, CircuitClosedError, RoleError) as error:
+            except (CallError, HandshakeError, RoleError) as error:
                 self._consider(wish, error, is_last=self._is_last(wish, tries, started))
                 # What died just now is being replaced at the callee, too; our rendezvous point is.
                 if not isinstance(error, CircuitClosedError):
