@@ -68,6 +68,7 @@ class Poller:
         self._ready: dict[int, Ready] = {}
         self._sought = False
         self._both: select.poll | None = None  # ours and trio's, if that was found
+        self._deadline = self._ask_at = 0.0  # trio's next, and when to ask for it again
 
     def add(self, sock: socket.socket, ready: Ready) -> None:
         """Tell ``ready`` whenever the socket can be read, until it is removed or we are closed."""
@@ -97,6 +98,7 @@ class Poller:
 
     def _turns(self, others: ReadyTasks) -> None:
         """Take turns while there is something to read, and no task or not yet another's turn."""
+        self._ask_at = 0.0  # tasks had their turns meanwhile
         for number in range(TURNS_MAX):
             if not self._turn():
                 return
@@ -126,11 +128,23 @@ class Poller:
 
     def _linger(self) -> bool:
         """Wait as all tasks do; whether our sockets have something then, and nobody else."""
-        wait_s = min(LINGER_S, trio.lowlevel.current_statistics().seconds_to_next_deadline)
+        now = trio.current_time()
+        wait_s = min(LINGER_S, self._next_deadline(now) - now)
         if self._both is None or wait_s <= 0:
             return False
         ready = self._both.poll(wait_s * 1_000)
         return len(ready) == 1 and ready[0][0] == self._epoll.fileno()
+
+    def _next_deadline(self, now: float) -> float:
+        """Return the next deadline of any task; one that a turn set may be missed for LINGER_S.
+
+        trio tells it only together with all its statistics, which cost as much as a cell.
+        """
+        if now >= self._ask_at:
+            statistics = trio.lowlevel.current_statistics()
+            self._deadline = now + statistics.seconds_to_next_deadline
+            self._ask_at = now + LINGER_S
+        return self._deadline
 
     def _turn(self) -> bool:
         """Serve all that are ready, once each; whether there was any."""

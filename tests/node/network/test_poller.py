@@ -201,6 +201,31 @@ async def test_a_socket_that_always_has_something_keeps_nobody_else_waiting() ->
     poller.close()
 
 
+async def test_a_deadline_that_a_turn_sets_is_kept_while_cells_go_on() -> None:
+    poller = Poller(Batch())
+    late_by = []
+    with watched(poller) as (reader, far), trio.fail_after(PATIENCE_S):
+        scope = trio.CancelScope()
+
+        def answered(readable, writable):
+            reader(readable, writable)
+            far.send(b"1")
+            if len(reader.calls) == 3:
+                scope.deadline = trio.current_time() + 0.01
+
+        poller.remove(reader.sock)
+        poller.add(reader.sock, answered)
+        far.send(b"1")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(poller.run)
+            with scope:
+                await trio.sleep_forever()
+            late_by.append(trio.current_time() - scope.deadline)
+            nursery.cancel_scope.cancel()
+    assert 0 <= late_by[0] < 1
+    poller.close()
+
+
 async def test_who_cancels_within_a_turn_waits_for_it_no_longer_than_for_a_cell() -> None:
     poller = Poller(Batch())
     with watched(poller) as (_, far), trio.fail_after(PATIENCE_S):
