@@ -26,7 +26,11 @@ REASONS = {
         "second from a client and a dial needs three."
     ),
     "cold_dial_ms": "Four circuits of four hops with a post-quantum handshake at each of them.",
-    "further_stream_ms": "A new stream needs no round trip, its first byte does: see the echo.",
+    "further_stream_ms": (
+        "A new stream needs no round trip, its first byte does, and those here come to a network "
+        "at rest: see the echo after a rest, beside which little is left. Fourteen processes of "
+        "Python wake from cold caches, one after the other; who polls instead burns a core."
+    ),
     "echo_ms": (
         "A byte wakes fourteen processes there and back; with other programs on the same cores "
         "each of them waits for its turn."
@@ -51,8 +55,9 @@ METHOD = """\
   fetched, the callee never dialled, circuits in stock as in everyday use. With Tor each goes to an
   onion service of its own, with us each has a user name, and so an isolation token, of its own.
 - **Further stream**: likewise, to a callee that a session leads to already. **Echo**: 100 bytes
-  there and back, one after the other. **Flows**: each over a session of its own, all at once; MB is
-  10^6 bytes of payload, and the time ends with the last byte.
+  there and back, one after the other; *rested*, each after a tenth of a second in which nothing
+  was sent, as before a further stream. **Flows**: each over a session of its own, all at once; MB
+  is 10^6 bytes of payload, and the time ends with the last byte.
 - **Dials, 20 at once**: each over a session of its own. Ours fetch the descriptor every time.
 - **CPU**: user and system time of all processes of a network, from /proc. By role: `relay` is
   all relays through six hops. **Resident** and **proportional** memory are RSS and PSS.

@@ -33,7 +33,8 @@ TITLES = {
 REASONS = {
     "of_bare": (
         "A relay of ours opens and seals a message of the link around the two AEADs of its layer: "
-        "four where the bare one has one, and as many system calls for smaller pieces."
+        "four where the bare one has one. The bare loop with these four on each cell, and nothing "
+        "else, has {bare_cells_of_bare:.2f} of its speed: no protocol around them can have more."
     ),
     "cold_connected_s": (
         "A cold dial is 23 links one after the other, 0.46 s of them, and 240 ms for each pair of "
@@ -88,7 +89,7 @@ def row(found: dict[str, Any], key: str, title: str, missed: list[str]) -> str:
     sign, bound = found["bars"][key]
     good = reached(found, key, (sign, bound))
     if not good and key in REASONS:
-        missed.append(f"- {title}. {REASONS[key]}")
+        missed.append(f"- {title}. {REASONS[key].format(**found)}")
     value = found.get(key)
     shown = "-" if value is None else f"{value:.2f}" if value % 1 else f"{value:.0f}"
     verdict = "reached" if good else "**falls short**"

@@ -3,8 +3,9 @@
     python bench/relay.py [--rounds 3] [--seconds 4] [--idle 5000] [--page]
 
 Measured in turns, medians of the rounds: cells through the relay, with credits, over two real
-connections; and a bare relay of sockets that seals 64 KiB once. Then the same beside idle circuits,
-what each of those costs, and what the relay holds while 16 circuits send and nobody reads on.
+connections; a bare relay of sockets that seals 64 KiB once; and one that does to each cell what
+ours must, and nothing else. Then the same beside idle circuits, what each of those costs, and what
+the relay holds while 16 circuits send and nobody reads on.
 Prints a table on standard error and JSON. `per_core` is bytes by the relay's own CPU time, which
 says the same on a busy machine; with more than one core it is also what the clock says.
 """
@@ -190,16 +191,17 @@ class Measurement:
 
 
 async def measure(
-    pipe: Connection, pid: int, arguments: argparse.Namespace, bare: Callable[[float], float]
+    pipe: Connection, pid: int, arguments: argparse.Namespace, bare: Callable[[float, int], float]
 ) -> dict[str, Any]:
-    ours, raw = [], []
+    ours, raw, raw_cells = [], [], []
     async with trio.open_nursery() as nursery:
         it = Measurement(pipe, pid)
         taker = await it.connect(nursery)
         it.feeder.circuits = await it.open(CIRCUITS, taker)
         for _ in range(arguments.rounds):
             ours.append(await it.throughput(arguments.seconds))
-            raw.append(await trio.to_thread.run_sync(bare, arguments.seconds))
+            raw.append(await trio.to_thread.run_sync(bare, arguments.seconds, 0))
+            raw_cells.append(await trio.to_thread.run_sync(bare, arguments.seconds, CELL))
         before = memory_of(pid).resident
         await it.open(arguments.idle, taker)
         await trio.sleep(SETTLE_S)
@@ -212,6 +214,7 @@ async def measure(
         **alone,
         "bare_per_core_mb_s": median(raw),
         "of_bare": alone["per_core_mb_s"] / median(raw),
+        "bare_cells_of_bare": median(raw_cells) / median(raw),
         "idle_circuits": arguments.idle,
         "idle_circuit_bytes": grown * MB / max(1, arguments.idle),
         "with_idle": loaded["per_core_mb_s"] / alone["per_core_mb_s"],
@@ -240,8 +243,8 @@ def main() -> None:
     pin(cores[-1])
     assert process.pid is not None
 
-    def bare(seconds: float) -> float:
-        return sealed_between_sockets(context, (cores[0], cores[-1]), seconds)
+    def bare(seconds: float, cell: int) -> float:
+        return sealed_between_sockets(context, (cores[0], cores[-1]), seconds, cell)
 
     found = trio.run(measure, near, process.pid, arguments, bare)
     near.send("end")

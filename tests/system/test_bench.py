@@ -11,6 +11,7 @@ FIGURES = {
     "cold_dial_ms": {"n", "p50", "p90", "p99"},
     "further_stream_ms": {"n", "p50", "p90", "p99"},
     "echo_ms": {"n", "p50", "p90", "p99"},
+    "echo_rested_ms": {"n", "p50", "p90"},
     "mb_s": {"down", "up"},
     "cpu_ms_per_mb": {"all", "relay", "caller", "callee"},
     "rss_mb": {"relay", "client", "callee"},

@@ -50,6 +50,7 @@ def describe(
         "cold_dial_ms": _latency([each.cold for each in rounds], 50, 90, 99),
         "further_stream_ms": _latency([each.further for each in rounds], 50, 90, 99),
         "echo_ms": _latency([each.echo for each in rounds], 50, 90, 99),
+        "echo_rested_ms": _latency([each.rested for each in rounds], 50, 90),
         "mb_s": {
             direction: {str(flows): _rate(rounds, direction, flows) for flows in plan.megabytes}
             for direction in DIRECTIONS

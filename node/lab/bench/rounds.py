@@ -61,12 +61,16 @@ class DialRun:
 
 @dataclass(slots=True)
 class Round:
-    """What one round found; times in seconds. load: of the machine, before it."""
+    """What one round found; times in seconds. load: of the machine, before it.
+
+    rested: echoes as far apart as further streams.
+    """
 
     load: float
     cold: list[float] = field(default_factory=list)
     further: list[float] = field(default_factory=list)
     echo: list[float] = field(default_factory=list)
+    rested: list[float] = field(default_factory=list)
     transfers: dict[tuple[str, int], Transfer] = field(default_factory=dict)
     dials: DialRun | None = None
     failures: list[str] = field(default_factory=list)
@@ -118,6 +122,9 @@ class Measurement:
             stream, _ = dial(last)
             with stream:
                 found.echo += echo(stream, plan.echoes)
+                for _ in range(plan.further):
+                    time.sleep(_APART_S)
+                    found.rested += echo(stream, 1)
                 for _ in range(plan.further):
                     time.sleep(_APART_S)
                     more, took = dial(last)
