@@ -1,11 +1,11 @@
 """One relay alone on one core; who feeds it and who takes its cells have the other.
 
-    python bench/relay.py [--rounds 3] [--seconds 4] [--idle 5000] [--page]
+    python bench/relay.py [--rounds 7] [--seconds 3] [--idle 5000] [--page]
 
 Measured in turns, medians of the rounds: cells through the relay, with credits, over two real
-connections; a bare relay of sockets that seals 64 KiB once; and one that does to each cell what
-ours must, and nothing else. Then the same beside idle circuits, what each of those costs, and what
-the relay holds while 16 circuits send and nobody reads on.
+connections; the same through a second one that has idle circuits besides; a bare relay of sockets
+that seals 64 KiB once; and one that does to each cell what ours must, and nothing else. Then what
+the second one holds while 16 circuits send and nobody reads on.
 Prints a table on standard error and JSON. `per_core` is bytes by the relay's own CPU time, which
 says the same on a busy machine; with more than one core it is also what the clock says.
 """
@@ -14,8 +14,9 @@ import argparse
 import multiprocessing
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnContext, SpawnProcess
 from statistics import median
 from typing import Any
 
@@ -50,6 +51,7 @@ SETTLE_S = 2.0
 TICK_S = 0.5
 LIMITS = LinkLimits(10_000, 1e9, 1e9, closes_on_bad_setups=False)
 CELL = CELL_SIZES[CELL_CLASS]
+Started = tuple[Connection, SpawnProcess]
 MB = 1e6
 BARS = {
     "per_core_mb_s": (">=", 350.0),
@@ -191,23 +193,24 @@ class Measurement:
 
 
 async def measure(
-    pipe: Connection, pid: int, arguments: argparse.Namespace, bare: Callable[[float, int], float]
+    relays: Sequence[Started], arguments: argparse.Namespace, bare: Callable[[float, int], float]
 ) -> dict[str, Any]:
-    ours, raw, raw_cells = [], [], []
+    ours, beside, raw, raw_cells = [], [], [], []
     async with trio.open_nursery() as nursery:
-        it = Measurement(pipe, pid)
-        taker = await it.connect(nursery)
-        it.feeder.circuits = await it.open(CIRCUITS, taker)
+        it, laden = (Measurement(pipe, process.pid or 0) for pipe, process in relays)
+        for each in (it, laden):
+            taker = await each.connect(nursery)
+            each.feeder.circuits = await each.open(CIRCUITS, taker)
+        before = memory_of(laden.pid).resident
+        await laden.open(arguments.idle, taker)
+        await trio.sleep(SETTLE_S)
+        grown = memory_of(laden.pid).resident - before
         for _ in range(arguments.rounds):
             ours.append(await it.throughput(arguments.seconds))
+            beside.append(await laden.throughput(arguments.seconds))
             raw.append(await trio.to_thread.run_sync(bare, arguments.seconds, 0))
             raw_cells.append(await trio.to_thread.run_sync(bare, arguments.seconds, CELL))
-        before = memory_of(pid).resident
-        await it.open(arguments.idle, taker)
-        await trio.sleep(SETTLE_S)
-        grown = memory_of(pid).resident - before
-        beside = [await it.throughput(arguments.seconds) for _ in range(arguments.rounds)]
-        held = await it.held(arguments.seconds)
+        held = await laden.held(arguments.seconds)
         nursery.cancel_scope.cancel()
     alone, loaded = medians(ours), medians(beside)
     return {
@@ -224,31 +227,36 @@ async def measure(
     }
 
 
+def start(context: SpawnContext, core: int) -> Started:
+    near, far = context.Pipe()
+    process = context.Process(target=run_relay, args=(far, core), daemon=True)
+    process.start()
+    return near, process
+
+
 def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
     return {name: median(each[name] for each in rounds) for name in rounds[0]}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--idle", type=int, default=5_000)
     add_page(parser)
     arguments = parser.parse_args()
     machine, cores = describe_machine(), sorted(os.sched_getaffinity(0))
     context = multiprocessing.get_context("spawn")
-    near, far = context.Pipe()
-    process = context.Process(target=run_relay, args=(far, cores[0]), daemon=True)
-    process.start()
+    relays = [start(context, cores[0]) for _ in range(2)]
     pin(cores[-1])
-    assert process.pid is not None
 
     def bare(seconds: float, cell: int) -> float:
         return sealed_between_sockets(context, (cores[0], cores[-1]), seconds, cell)
 
-    found = trio.run(measure, near, process.pid, arguments, bare)
-    near.send("end")
-    process.join()
+    found = trio.run(measure, relays, arguments, bare)
+    for pipe, process in relays:
+        pipe.send("end")
+        process.join()
     found = {"machine": machine, "load": os.getloadavg(), **found}
     tell("relay", found, BARS, keep=arguments.page)
 

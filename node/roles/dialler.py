@@ -105,6 +105,7 @@ class Dialler:
         self._favours = Favours(parts.environment)
         self._descriptors: dict[_Known, Found] = {}
         self._doubted: set[_Known] = set()
+        self._swept_at = 0  # unix seconds: expiries are whole ones
 
     async def dial(self, wish: Wish) -> Dialled:
         """Call an address; again, by a fresh descriptor and listener, when nobody answered.
@@ -228,6 +229,9 @@ class Dialler:
 
     def _drop_expired(self) -> None:
         wall = self._environment.clock.wall()
+        if wall == self._swept_at:
+            return
+        self._swept_at = wall
         for known in [known for known, found in self._descriptors.items() if found.expiry <= wall]:
             del self._descriptors[known]
         self._doubted &= self._descriptors.keys()
