@@ -64,9 +64,10 @@ METHOD = """\
   all relays through six hops. **Resident** and **proportional** memory are RSS and PSS.
 - A figure is the median of the rounds; a percentile is taken within each round first.
 - **Another host.** On one whose memory others used at the same time (a relay of bare sockets moved
-  1 200 MB/s by its CPU there, and 1 870 where this page was made) ours suffers more than Tor: 16
-  flows at 31 and 36 MB/s beside 26 and 24, 57.5 ms/MB beside 64.9, one flow at 37 and 32 beside
-  4.8 and 11.2, an echo in 2.9 ms beside 16.2 and 1.0, a cold dial in 36 beside 1 059 and 194.
+  1 200 MB/s by its CPU there, and 1 870 where this page was made) ours suffers more than Tor.
+  Beside public / vanilla: 16 flows down 31 MB/s beside 27 / 26, at 57.5 ms/MB beside 68.8 / 64.9;
+  one flow down 37 MB/s beside 4.8 / 6.4; an echo 2.9 ms beside 16.2 / 1.0; a further stream 6.4
+  beside 27.8 / 3.7; a cold dial 36 beside 1 059 / 194.
 """
 
 
