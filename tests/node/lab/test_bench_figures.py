@@ -32,7 +32,16 @@ def round_of(scale):
     }
     dials = DialRun(10, 1, 50.0 / scale, cpu(scale), [0.1 * scale] * 9)
     times = [0.001 * scale * n for n in range(1, 101)]
-    return Round(0.25, times, times, times, transfers, dials, ["dial: no"])
+    return Round(
+        load=0.25,
+        cold=times,
+        further=times,
+        echo=times,
+        rested=[2 * each for each in times],
+        transfers=transfers,
+        dials=dials,
+        failures=["dial: no"],
+    )
 
 
 def memory():
@@ -50,6 +59,7 @@ def test_figures_are_medians_of_the_rounds():
     ours = found([1, 5, 2])
     assert ours["rounds"] == 3
     assert ours["cold_dial_ms"] == {"n": 300, "p50": 100.0, "p90": 180.0, "p99": 198.0}
+    assert ours["echo_rested_ms"] == {"n": 300, "p50": 200.0, "p90": 360.0}
     assert ours["mb_s"]["down"] == {"1": 30.0, "4": 30.0, "16": 30.0}
     assert ours["cpu_ms_per_mb"] == {"all": 20.0, "relay": 2.0, "caller": 4.0, "callee": 4.0}
     assert (ours["dials"]["n"], ours["dials"]["failed"], ours["dials"]["per_s"]) == (30, 3, 25.0)
