@@ -150,8 +150,9 @@ def test_a_shared_guard_sees_both_and_matches_them_by_time(tmp_path):
     assert {guard.name for guard in guards} <= set(verdict.who_knew(*BOTH_PLACES))
     assert verdict.findings == []  # by what it reads it links nothing
     sources = {source.name: source for source in verdict.played.sources}
-    alike = [correlation(sources[guard.name].open(), *ADDRESSES.values()) for guard in guards]
-    assert max(alike) > 0.8
+    views = [sources[guard.name].open() for guard in guards]
+    carried_most = max(views, key=lambda view: len(view.frames))  # another one saw a few cells
+    assert correlation(carried_most, *ADDRESSES.values()) > 0.8
 
 
 def audited(directory, scenarios, **options):
