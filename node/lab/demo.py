@@ -1,7 +1,6 @@
 """The demonstration: a file between two addresses, through a private network (SPEC 14.5)."""
 
 import hashlib
-import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from peerstream.node.lab.errors import DemoFailedError
 from peerstream.node.lab.network import PrivateNetwork
 from peerstream.node.lab.processes import LabProcess
 from peerstream.node.lab.steps import Steps, step
-from peerstream.node.protocol.wire.sizes import CELL_SIZES
 
 LEVELS: Final = {"private": 1, "anonymous": 2}
 ECHOES: Final = 100
@@ -41,8 +39,9 @@ class Transfer:
     """What the demonstration measured.
 
     caller_seen: whom the callee verified, callee_seen: whom the caller did. Times in milliseconds
-    and seconds as named. cells: by how much each relay's cell counter rose. dials: how often was
-    dialled until no relay stood in both halves of the path; cold_dial_ms is of the first.
+    and seconds as named. cells: by how much the echoes raised each relay's cell counter. dials:
+    how often was dialled until no relay stood in both halves of the path; cold_dial_ms is of the
+    first.
     """
 
     level: int
@@ -61,22 +60,18 @@ class Transfer:
     @property
     def hops(self) -> tuple[int, int]:
         """How many places of the path there were, and how many relays stood in them."""
-        return count_hops(self.cells, self.file_bytes)
-
-
-def count_hops(cells: Sequence[int], file_bytes: int) -> tuple[int, int]:
-    """Return in how many places a file and the echoes were relayed, and by how many relays.
-
-    By how much the relays' counters rose: each hop forwards each cell of the file, of at most
-    64 512 bytes, and of each echo there and back; padding and upkeep of the others stay far below.
-    Caller and callee draw their halves of the path without knowing the other's, so that a relay
-    may stand in both: its counter rises twice as much as others, and it has two places.
-    """
-    return hops_of(cells, math.ceil(file_bytes / max(CELL_SIZES)) + 2 * ECHOES)
+        return hops_of(self.cells, 2 * ECHOES)
 
 
 def hops_of(cells: Sequence[int], least: int) -> tuple[int, int]:
-    """Return places and relays by counters that rose by `least` or more for each place."""
+    """Return in how many places echoes were relayed, and by how many relays.
+
+    By how much the relays' counters rose: each hop forwards `least` cells or more, one for each
+    echo there and one back; padding and upkeep of the others stay far below. Not by the file's: a
+    session may move on to its second path while that waits in a queue, and both count then.
+    Caller and callee draw their halves of the path without knowing the other's, so that a relay
+    may stand in both: its counter rises twice as much as others, and it has two places.
+    """
     rises = [count for count in cells if count >= least]
     return sum(round(count / min(rises)) for count in rises), len(rises)
 
@@ -145,11 +140,11 @@ async def transfer(
     before = await _cells(network)
     with step(steps, f"{ECHOES} echoes"):
         echoed = await caller.process.ask({"do": "echo", "count": ECHOES}, "echoed")
+    after = await _cells(network)
     with step(steps, f"send {file.name}") as shown:
         sent = await _send(caller.process, {"do": "send", "file": str(file), **whom}, steps)
         received = await callee.process.event("received")
         shown.result = f"sent {file.name}, {sent['bytes'] / _MB:.1f} MB"
-    after = await _cells(network)
     if received["sender"] != caller.account:
         raise DemoFailedError(f"the file came from {received['sender']}")
     return Transfer(

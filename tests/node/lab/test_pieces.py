@@ -13,7 +13,7 @@ from peerstream.node.chain.devnet.accounts import DevAccount
 from peerstream.node.config import committed_constants, load_network
 from peerstream.node.lab import program
 from peerstream.node.lab.channel import MESSAGE_MAX, Channel, encode, open_pair
-from peerstream.node.lab.demo import ECHOES, count_hops, sha256_of
+from peerstream.node.lab.demo import ECHOES, hops_of, sha256_of
 from peerstream.node.lab.errors import AlreadyRunningError, TooManyRelaysError
 from peerstream.node.lab.home import fresh_run
 from peerstream.node.lab.network import NetworkOptions, open_network
@@ -29,21 +29,20 @@ from peerstream.node.store.errors import ForeignStateError
 # Counting hops
 
 
-def test_hops_are_the_relays_whose_counters_rose_by_the_whole_file():
-    file_bytes = 14_434_376
-    assert count_hops([1340, 0, 1338, 1339, 1339, 12, 1340, 1338, 0], file_bytes) == (6, 6)
-    assert count_hops([1251, 1249, 0, 300, 1249], file_bytes) == (3, 3)
-    assert count_hops([0] * 12, file_bytes) == (0, 0)
+def test_hops_are_the_relays_whose_counters_rose_by_all_echoes():
+    assert hops_of([212, 0, 208, 209, 209, 12, 210, 208, 0], 2 * ECHOES) == (6, 6)
+    assert hops_of([201, 202, 0, 90, 201], 2 * ECHOES) == (3, 3)
+    assert hops_of([0] * 12, 2 * ECHOES) == (0, 0)
 
 
 def test_a_relay_in_both_halves_is_two_hops():
-    assert count_hops([2672, 0, 1338, 1339, 1340, 1339], 14_434_376) == (6, 5)
-    assert count_hops([2676, 2670, 1338, 1339], 14_434_376) == (6, 4)
+    assert hops_of([416, 0, 208, 209, 210, 209], 2 * ECHOES) == (6, 5)
+    assert hops_of([418, 414, 208, 209], 2 * ECHOES) == (6, 4)
 
 
-def test_upkeep_and_padding_are_no_hop_whatever_the_file():
+def test_upkeep_and_padding_are_no_hop():
     noise = 2 * ECHOES - 1
-    assert count_hops([noise, 2 * ECHOES + 1, 2 * ECHOES + 3], 1) == (2, 2)
+    assert hops_of([noise, 2 * ECHOES + 1, 2 * ECHOES + 3], 2 * ECHOES) == (2, 2)
 
 
 def test_a_file_is_hashed_from_the_disk(tmp_path):
