@@ -64,7 +64,8 @@ METHOD = """\
   all relays through six hops. **Resident** and **proportional** memory are RSS and PSS.
 - A figure is the median of the rounds; a percentile is taken within each round first.
 - **Another host.** On one whose memory others used at the same time (a relay of bare sockets moved
-  1 200 MB/s by its CPU there, and 1 870 where this page was made) ours suffers more than Tor.
+  950 to 1 460 MB/s by its CPU there, and 1 870 where the table beside Tor was made; the rows on
+  a relay alone are of this host) ours suffers more than Tor.
   Beside public / vanilla: 16 flows down 31 MB/s beside 27 / 26, at 57.5 ms/MB beside 68.8 / 64.9;
   one flow down 37 MB/s beside 4.8 / 6.4; an echo 2.9 ms beside 16.2 / 1.0; a further stream 6.4
   beside 27.8 / 3.7; a cold dial 36 beside 1 059 / 194.
